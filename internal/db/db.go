@@ -1,0 +1,123 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ErrNone is returned where a query had no row.
+var ErrNone = errors.New("no row")
+
+// Config says which database to open.
+type Config struct {
+	// URL is "sqlite:PATH" or "postgres://…".
+	URL string
+	// Conns is the number of connections, of readers on SQLite; 0 is 8.
+	Conns int
+	// Clock is where SQLite's time comes from; zero is the machine's. PostgreSQL brings its own.
+	Clock Clock
+}
+
+// Clock is a source of time for an engine that has none of its own.
+type Clock struct {
+	// Wall is read once, when the database is opened.
+	Wall func() time.Time
+	// Elapsed is monotonic time since some fixed moment.
+	Elapsed func() time.Duration
+}
+
+// DB is an open database of the newest schema.
+type DB struct{ engine }
+
+// engine is what differs between SQLite and PostgreSQL.
+type engine interface {
+	// Write runs act in one transaction and returns when it is durable, or its error when nothing was changed.
+	Write(ctx context.Context, act func(*Tx) error) error
+	// Read runs look on one snapshot.
+	Read(ctx context.Context, look func(*Tx) error) error
+	// Ping reports whether the database answers.
+	Ping(ctx context.Context) error
+	// Close finishes running acts and closes.
+	Close() error
+}
+
+// Open opens the database and brings its schema up to date.
+func Open(ctx context.Context, c Config) (*DB, error) {
+	if c.Conns == 0 {
+		c.Conns = 8
+	}
+	scheme, rest, _ := strings.Cut(c.URL, ":")
+	var e engine
+	var err error
+	switch scheme {
+	case "sqlite":
+		e, err = openSQLite(ctx, rest, c)
+	case "postgres", "postgresql":
+		e, err = openPostgres(ctx, c)
+	default:
+		err = fmt.Errorf("database URL must begin with sqlite: or postgres:")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return &DB{e}, nil
+}
+
+// Tx is one transaction. It is not safe for use by several goroutines.
+type Tx struct {
+	ctx      context.Context
+	conn     queryer
+	onCommit []func()
+}
+
+type queryer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Context is the act's context.
+func (tx *Tx) Context() context.Context { return tx.ctx }
+
+// OnCommit has f called once the act is durable, and never if it is not.
+func (tx *Tx) OnCommit(f func()) { tx.onCommit = append(tx.onCommit, f) }
+
+// Exec runs a statement and returns how many rows it changed.
+func (tx *Tx) Exec(query string, args ...any) (changed int64, err error) {
+	if err := tx.ctx.Err(); err != nil {
+		return 0, err
+	}
+	// A statement is not interrupted half-way: on SQLite that would undo the acts it shares a commit with.
+	res, err := tx.conn.ExecContext(context.WithoutCancel(tx.ctx), query, args...)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", firstLine(query), err)
+	}
+	return res.RowsAffected()
+}
+
+// Now is the database's time.
+func (tx *Tx) Now() (time.Time, error) {
+	ms, err := One[int64](tx, `select clock_ms()`)
+	return Time(ms), err
+}
+
+// Time is the time of a column that holds epoch milliseconds.
+func Time(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+func (tx *Tx) committed() {
+	for _, f := range tx.onCommit {
+		f()
+	}
+}
+
+// firstLine keeps errors short; statements hold no values, so it holds no secrets.
+func firstLine(query string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(query), "\n")
+	if len(line) > 80 {
+		line = line[:80] + "…"
+	}
+	return line
+}

@@ -1,0 +1,235 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/db/dbtest"
+)
+
+func exec(t *testing.T, d *dbtest.DB, sql string, args ...any) {
+	t.Helper()
+	err := d.Write(t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(sql, args...); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read[T any](t *testing.T, d *db.DB, sql string, args ...any) (v T) {
+	t.Helper()
+	err := d.Read(t.Context(), func(tx *db.Tx) (err error) { v, err = db.One[T](tx, sql, args...); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestRefusedActLeavesNothing(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		exec(t, d, `create table t (id bigint primary key, n bigint)`)
+		refused := errors.New("refused")
+		committed := false
+		var wg sync.WaitGroup
+		for i := range 50 { // odd ones are refused in the middle of batches of others
+			wg.Go(func() {
+				err := d.Write(t.Context(), func(tx *db.Tx) error {
+					if _, err := tx.Exec(`insert into t values ($1, 1)`, i); err != nil {
+						return err
+					}
+					if i%2 == 1 {
+						tx.OnCommit(func() { committed = true })
+						return refused
+					}
+					return nil
+				})
+				if want := i%2 == 1; errors.Is(err, refused) != want {
+					t.Errorf("act %d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := read[int](t, d.DB, `select count(*) from t`); n != 25 {
+			t.Errorf("%d rows, want 25", n)
+		}
+		if committed {
+			t.Error("OnCommit of a refused act was called")
+		}
+	})
+}
+
+func TestPanicGivesTheConnectionBack(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		exec(t, d, `create table t (id bigint primary key)`)
+		func() {
+			defer func() { _ = recover() }()
+			_ = d.Write(t.Context(), func(tx *db.Tx) error {
+				_, _ = tx.Exec(`insert into t values (1)`)
+				panic("act")
+			})
+		}()
+		exec(t, d, `insert into t values (2)`)
+		if n := read[int](t, d.DB, `select count(*) from t`); n != 1 {
+			t.Errorf("%d rows, want 1", n)
+		}
+	})
+}
+
+func TestCancelledCallerDoesNotHurtItsBatch(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		exec(t, d, `create table t (id bigint primary key)`)
+		var wg sync.WaitGroup
+		for i := range 40 {
+			wg.Go(func() {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				err := d.Write(ctx, func(tx *db.Tx) error {
+					if _, err := tx.Exec(`insert into t values ($1)`, i); err != nil {
+						return err
+					}
+					if i%4 == 0 {
+						cancel()
+					}
+					_, err := tx.Exec(`select 1`)
+					return err
+				})
+				if (err != nil) != (i%4 == 0) {
+					t.Errorf("act %d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := read[int](t, d.DB, `select count(*) from t`); n != 30 {
+			t.Errorf("%d rows, want 30", n)
+		}
+	})
+}
+
+func TestReadCannotWrite(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		err := d.Read(t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(`delete from clock_mark`); return err })
+		if err == nil {
+			t.Error("a Read deleted rows")
+		}
+	})
+}
+
+func TestRowsMapsColumns(t *testing.T) {
+	type row struct {
+		ID      string `db:"id"`
+		SentMs  *int64
+		Trashed bool
+		Data    db.JSON[map[string]int]
+	}
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		exec(t, d, `create table t (id text, sent_ms bigint, trashed boolean, data text)`)
+		exec(t, d, `insert into t values ($1, $2, $3, $4)`, "a", nil, true, db.AsJSON(map[string]int{"n": 7}))
+		r := read[row](t, d.DB, `select * from t`)
+		if r.ID != "a" || r.SentMs != nil || !r.Trashed || r.Data.V["n"] != 7 {
+			t.Errorf("got %+v", r)
+		}
+		err := d.Read(t.Context(), func(tx *db.Tx) error {
+			if _, err := db.One[row](tx, `select id, 1 as unknown from t`); err == nil {
+				t.Error("a column without a field went unnoticed")
+			}
+			_, err := db.One[string](tx, `select id from t where id = 'z'`)
+			return err
+		})
+		if !errors.Is(err, db.ErrNone) {
+			t.Errorf("no row: %v", err)
+		}
+	})
+}
+
+func TestClockShifts(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		before := read[int64](t, d.DB, `select clock_ms()`)
+		d.Shift(time.Hour)
+		after := read[int64](t, d.DB, `select clock_ms()`)
+		if moved := after - before; moved < time.Hour.Milliseconds() || moved > time.Hour.Milliseconds()+60_000 {
+			t.Errorf("moved by %d ms", moved)
+		}
+	})
+}
+
+// G7: the wall clock is read once, and a restart with a clock set back does not turn time back.
+func TestG7WallClockSetBackBeforeRestart(t *testing.T) {
+	path := "sqlite:" + filepath.Join(t.TempDir(), "clock.db")
+	wall := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	elapsed := time.Duration(0)
+	start := func() *db.DB {
+		d, err := db.Open(t.Context(), db.Config{URL: path, Clock: db.Clock{
+			Wall:    func() time.Time { return wall },
+			Elapsed: func() time.Duration { return elapsed },
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	d := start()
+	elapsed = 2 * time.Second
+	wall = wall.Add(-time.Hour) // someone sets the clock while the server runs
+	if now := read[int64](t, d, `select clock_ms()`); now != wall.Add(time.Hour+2*time.Second).UnixMilli() {
+		t.Fatalf("the running clock moved to %s", db.Time(now))
+	}
+	write(t, d, `create table t (id bigint)`)
+	was := read[int64](t, d, `select clock_ms()`)
+	d.Close()
+	d = start()
+	defer d.Close()
+	if now := read[int64](t, d, `select clock_ms()`); now < was {
+		t.Errorf("time went back by %d ms over a restart", was-now)
+	}
+}
+
+func write(t *testing.T, d *db.DB, sql string) {
+	t.Helper()
+	if err := d.Write(t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(sql); return err }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReplicasMigrateTogether(t *testing.T) {
+	url := dbtest.PostgresURL(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			d, err := db.Open(t.Context(), db.Config{URL: url})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			d.Close()
+		})
+	}
+	wg.Wait()
+}
+
+func BenchmarkWrite(b *testing.B) {
+	for name, d := range map[string]*dbtest.DB{"sqlite": dbtest.SQLite(b), "postgres": dbtest.Postgres(b)} {
+		err := d.Write(b.Context(), func(tx *db.Tx) error { _, err := tx.Exec(`create table t (id text primary key)`); return err })
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.SetParallelism(8)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					err := d.Write(b.Context(), func(tx *db.Tx) error {
+						_, err := tx.Exec(`insert into t values ($1)`, fmt.Sprint(time.Now().UnixNano(), b.N, new(int)))
+						return err
+					})
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}
