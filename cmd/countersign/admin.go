@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"countersign.dev/internal/server"
+)
+
+// database is where the administration works, also beside a running server.
+type database struct {
+	server.Config `embed:""`
+	JSON          bool `name:"json" help:"Print JSON."`
+}
+
+// act opens the rooms for one act.
+func (d *database) act(ctx context.Context, do func(*server.Rooms) error) error {
+	rooms, err := server.OpenRooms(ctx, d.Config, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		return err
+	}
+	defer rooms.Close()
+	return do(rooms)
+}
+
+// print writes members as JSON, or as lines.
+func (d *database) print(members ...[2]string) error {
+	if d.JSON {
+		out := map[string]string{}
+		for _, m := range members {
+			out[m[0]] = m[1]
+		}
+		return json.NewEncoder(os.Stdout).Encode(out)
+	}
+	for _, m := range members {
+		if _, err := fmt.Printf("%-14s %s\n", m[0], m[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type accountCommand struct {
+	Create accountCreate `cmd:"" help:"Make an account in an organisation, which is made when it does not exist."`
+}
+
+type accountCreate struct {
+	database     `embed:""`
+	Organisation string `required:"" help:"Name of the organisation."`
+	Name         string `required:"" help:"Name of the account."`
+}
+
+// Run makes the account.
+func (c *accountCreate) Run(ctx context.Context) error {
+	return c.act(ctx, func(r *server.Rooms) error {
+		a, err := r.NewAccount(ctx, c.Organisation, c.Name)
+		if err != nil {
+			return err
+		}
+		return c.print([2]string{"account_id", a.OuterID}, [2]string{"name", a.Name})
+	})
+}
+
+type clientCommand struct {
+	Create clientCreate `cmd:"" help:"Make a client of an account. Its secret is shown once."`
+}
+
+type clientCreate struct {
+	database `embed:""`
+	Account  string   `required:"" help:"The account's id."`
+	Name     string   `default:"client" help:"What the client is."`
+	Right    []string `required:"" help:"What it may do: users.manage, sign."`
+}
+
+// Run makes the client.
+func (c *clientCreate) Run(ctx context.Context) error {
+	return c.act(ctx, func(r *server.Rooms) error {
+		id, secret, err := r.NewClient(ctx, c.Account, c.Name, c.Right)
+		if err != nil {
+			return err
+		}
+		return c.print([2]string{"client_id", id}, [2]string{"client_secret", secret})
+	})
+}

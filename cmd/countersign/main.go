@@ -1,0 +1,85 @@
+// Command countersign is the whole of Countersign in one binary: the server,
+// its administration, the demo and the verifier of sealed documents.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"countersign.dev/internal/pdf"
+)
+
+// version is set by the build.
+var version = "development"
+
+type commands struct {
+	Config kong.ConfigFlag `help:"Read flags from this JSON file, by their names." type:"path" env:"COUNTERSIGN_CONFIG"`
+	Log    string          `enum:"text,json" default:"text" help:"Form of the log: text, json." env:"COUNTERSIGN_LOG"`
+
+	Demo    demoCommand    `cmd:"" help:"Start a server with a sample tenant and walk a document through it."`
+	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Verify  verifyCommand  `cmd:"" help:"Check a sealed PDF, offline. Exits 0 intact, 1 altered or unsigned, 2 not readable."`
+	Account accountCommand `cmd:"" help:"Administer accounts."`
+	Client  clientCommand  `cmd:"" help:"Administer programs that call the interfaces."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	pdf.Child()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(status)
+}
+
+// exitCode is an error that only says how to exit.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+func run(ctx context.Context, args []string) int {
+	var cli commands
+	parser, err := kong.New(&cli, kong.Name("countersign"), kong.Description("Self-hosted electronic signatures for teams: "+
+		"a document goes to a group, one member signs, the seal proves it."), kong.Configuration(kong.JSON),
+		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "countersign:", err)
+		return 2
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		parser.Errorf("%s", err)
+		return 2
+	}
+	err = parsed.Run(newLog(cli.Log))
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "countersign:", err)
+		return 1
+	}
+	return 0
+}
+
+func newLog(form string) *slog.Logger {
+	if form == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, nil))
+}
+
+type versionCommand struct{}
+
+// Run prints the version.
+func (versionCommand) Run() error {
+	_, err := fmt.Println("countersign", version)
+	return err
+}

@@ -1,0 +1,39 @@
+package server
+
+import (
+	"context"
+	"slices"
+
+	"countersign.dev/internal/authz"
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/directory"
+	"countersign.dev/internal/errs"
+)
+
+// grantable are the rights the command line may give a client.
+var grantable = []authz.Right{authz.ManageUsers, authz.Sign}
+
+// NewAccount makes an account, and its organisation when there is none of that name.
+func (r *Rooms) NewAccount(ctx context.Context, organisation, name string) (directory.Account, error) {
+	return r.Directory.CreateAccount(ctx, directory.NewAccount{Organisation: organisation, Name: name})
+}
+
+// NewClient makes a client of the account with that outer id. Its secret is returned once.
+func (r *Rooms) NewClient(ctx context.Context, account, name string, rights []string) (id, secret string, err error) {
+	var granted []authz.Right
+	for _, right := range rights {
+		if !slices.Contains(grantable, authz.Right(right)) {
+			return "", "", errs.New(errs.Invalid, "right.unknown", "There is no right %q to give; there are %q.", right, grantable).On("right")
+		}
+		granted = append(granted, authz.Right(right))
+	}
+	var a directory.Account
+	err = r.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		a, err = directory.AccountByOuterID(tx, account)
+		return err
+	})
+	if err != nil {
+		return "", "", err
+	}
+	return r.Authn.CreateClient(ctx, a.ID, granted, name)
+}

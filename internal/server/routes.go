@@ -1,0 +1,93 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"countersign.dev/internal/api"
+	"countersign.dev/internal/api/conga"
+	"countersign.dev/internal/api/congasign"
+	"countersign.dev/internal/audit"
+	"countersign.dev/internal/evidence"
+	"countersign.dev/internal/mail"
+	"countersign.dev/internal/web"
+)
+
+// routes is the main listener: the health checks, the surfaces below their prefixes, and the pages.
+func (s *Server) routes() (http.Handler, error) {
+	proxies, err := s.config.proxies()
+	if err != nil {
+		return nil, err
+	}
+	hall := api.New(api.Config{Log: s.log, Authenticator: s.Authn, TrustedProxies: proxies, Realm: s.config.Product,
+		WithOrigin: func(ctx context.Context, o api.Origin) context.Context { return audit.WithOrigin(ctx, audit.Origin(o)) }},
+		conga.New(s.Authn), congasign.New(s.Signing, s.Directory))
+	pages, err := web.New(s.pages())
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answerHealth(w, nil) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answerHealth(w, s.readiness(r.Context())) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if hall.Claims(r) {
+			hall.ServeHTTP(w, r)
+			return
+		}
+		origin := audit.Origin(api.OriginOf(r, proxies))
+		pages.ServeHTTP(w, r.WithContext(audit.WithOrigin(r.Context(), origin)))
+	})
+	return mux, nil
+}
+
+// readiness tells why this replica should get no requests; nil when it should.
+func (s *Server) readiness(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := s.DB.Ping(ctx); err != nil {
+		return err
+	}
+	return s.Jail.Ready(ctx)
+}
+
+func answerHealth(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	status := "ok"
+	if err != nil {
+		status = "not ready"
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": status}) // the client went away
+}
+
+// pages is what the browser's room needs.
+func (s *Server) pages() web.Config {
+	c := web.Config{BaseURL: s.config.URL, Product: s.config.Product, Signing: s.Signing, Keys: s.box, Log: s.log,
+		Verify: func(ctx context.Context, file []byte) (evidence.Report, error) {
+			return evidence.Verify(ctx, s.Jail, file, s.Keys.Roots())
+		}}
+	if s.config.Mailbox {
+		c.Mailbox = &web.Mailbox{List: s.letters, Attachment: s.post.MailboxAttachment}
+	}
+	return c
+}
+
+func (s *Server) letters(ctx context.Context, to string) ([]web.Letter, error) {
+	messages, err := s.post.Mailbox(ctx, to)
+	out := make([]web.Letter, 0, len(messages))
+	for _, m := range messages {
+		out = append(out, letter(m))
+	}
+	return out, err
+}
+
+func letter(m mail.MailboxMessage) web.Letter {
+	l := web.Letter{ID: m.ID, To: m.To, Subject: m.Subject, Date: m.Date, Text: m.Text, HTML: m.HTML, Links: m.Links}
+	for _, a := range m.Attachments {
+		l.Attachments = append(l.Attachments, web.Attachment{Name: a.Name, MIME: a.MIME, Size: int64(a.Size)})
+	}
+	return l
+}

@@ -1,0 +1,142 @@
+package signing
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Stage of a lease.
+type Stage string
+
+// A soft lease is one nobody has acted on yet; a hard lease is renewed by activity.
+const (
+	Soft Stage = "soft"
+	Hard Stage = "hard"
+)
+
+// Lease is the right of one person to sign for one role.
+type Lease struct {
+	Epoch   int64
+	Stage   Stage
+	Holder  string // name
+	Mine    bool
+	Since   time.Time
+	Expires time.Time
+}
+
+// Visit is a browser at the page of one invitation: the invitation's handle
+// from the address, and the browser's session cookie.
+type Visit struct{ Handle, Browser string }
+
+// Invitation is what a link says to whoever opens it. Reading it changes nothing.
+type Invitation struct {
+	PackageName, SenderName, AccountName, EmailMessage string
+	GroupName                                          string // empty for a single signer
+	PersonName                                         string // who is asked; empty when the link is the whole group's
+	MaskedEmail                                        string // j•••@example.com
+	AskEmail                                           bool   // the link is the group's: the member must say who he is
+	Documents                                          []string
+	Due                                                time.Time
+	Closed                                             string // empty, or why nothing is to be signed: SIGNED, DECLINED, COMPLETED, WITHDRAWN, EXPIRED, REMOVED
+	ClosedBy                                           string // name, for SIGNED and DECLINED
+	ClosedAt                                           time.Time
+	Handle                                             string // where the browser goes when it already has entered; empty unless Closed leaves something to see
+}
+
+// Standing is how one role's signing stands as seen by one visitor; polled by pages.
+type Standing struct {
+	// Phase: free (may be taken), mine, held (by somebody else), waiting (others sign first), signed, declined, closed.
+	Phase   string
+	Package Status
+	Lease   *Lease // for mine and held
+	// By and At tell who signed or declined, and when.
+	By       string
+	At       time.Time
+	Watching bool
+	Now      time.Time // the database's clock
+}
+
+// Ceremony is all that the signing page shows.
+type Ceremony struct {
+	Standing     Standing
+	PackageName  string
+	SenderName   string
+	AccountName  string
+	EmailMessage string
+	GroupName    string
+	Me           Me
+	Documents    []CeremonyDocument
+	Consent      Consent
+	Others       []Progress // every signing role, in order, with mine
+}
+
+// Me is the visitor.
+type Me struct{ Name, Email, Identified string }
+
+// Consent to sign electronically, asked first.
+type Consent struct {
+	Text     string
+	Accepted time.Time // by this visitor; zero before
+}
+
+// CeremonyDocument is a document with this role's approvals on it.
+type CeremonyDocument struct {
+	ID        string // opaque, for the addresses of its pages
+	Name      string
+	Pages     []PageSize
+	Approvals []Approval
+}
+
+// Progress of one role.
+type Progress struct {
+	Name   string // of the group or person
+	Phase  string // as Standing.Phase, never "mine"
+	By     string
+	At     time.Time
+	IsMine bool
+}
+
+// Mark is how a signature is drawn: a typed name, or strokes of a pen.
+type Mark struct {
+	Kind string // "typed" or "drawn"
+	// Text of a typed signature; empty is the signer's name. It must be the signer's name or its initials.
+	Text string
+	// Strokes of a drawn one: points in a unit square as wide as Aspect times its height, at most 10,000 points.
+	Strokes [][]Point
+	Aspect  float64
+}
+
+// Point of a stroke, 0…1 from the top left.
+type Point struct{ X, Y float64 }
+
+// MarshalJSON writes a point as [x,y].
+func (p Point) MarshalJSON() ([]byte, error) { return json.Marshal([2]float64{p.X, p.Y}) }
+
+// UnmarshalJSON reads [x,y].
+func (p *Point) UnmarshalJSON(b []byte) error {
+	var xy [2]float64
+	err := json.Unmarshal(b, &xy)
+	p.X, p.Y = xy[0], xy[1]
+	return err
+}
+
+// Submission is what the signer submits at the end.
+type Submission struct {
+	Epoch int64
+	Mark  Mark
+	// Initials is used in fields of subtype INITIALS; zero means typed initials.
+	Initials Mark
+	// Approvals are the outer ids of optional approvals to sign, "document/approval"; required ones are always signed.
+	Optional []string
+}
+
+// InboxItem is one package in a person's inbox.
+type InboxItem struct {
+	Handle      string
+	PackageName string
+	SenderName  string
+	GroupName   string
+	Sent        time.Time
+	Standing    Standing
+	Roles       []Progress
+}

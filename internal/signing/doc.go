@@ -1,0 +1,30 @@
+// Package signing holds packages, their documents, roles and fields, the group
+// lease, the ceremony and the seal job.
+//
+// # A package
+//
+//	DRAFT ──send──▶ SENT ──last signature──▶ (seal job) ──▶ COMPLETED ──▶ ARCHIVED
+//	  ▲               │ ├──a signer declines──▶ DECLINED
+//	  └───edit────────┘ └──the sender withdraws (trash, delete)
+//
+// # The lease
+//
+// A signer group acts as one signer: the member who takes the lease of the
+// group's role signs, all others are locked out.
+//
+//	free ──take──▶ soft(holder, epoch) ──first heartbeat──▶ hard(holder, epoch) ──sign──▶ signed
+//	soft, hard ──finish later, lapse, void──▶ free
+//	soft, hard ──taken over by the same member──▶ same stage, next epoch
+//
+// One conditional update on the role's row decides who holds it, measured by the
+// database's clock. Every write of the ceremony carries the epoch; a stale one
+// changes nothing. An act that decides on several rows locks the package's row
+// first. Lock order: package, role, member.
+//
+// # What it does not do
+//
+// It knows no HTTP and no vendor's words. Who is a member of a group, and
+// whether he is active, it asks directory inside its own transaction; whether a
+// browser has proved a mailbox, it asks authn. Bytes of PDF files it hands to
+// pdf, signatures to seal, the pages of evidence to evidence.
+package signing

@@ -1,0 +1,121 @@
+package signing
+
+import (
+	"encoding/hex"
+	"strings"
+
+	"countersign.dev/internal/audit"
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/evidence"
+)
+
+// dossier gathers all that the evidence of a package tells.
+func (s *Signing) dossier(tx *db.Tx, pkg packageRow, docs []documentRow, signatures []signatureRow) (d evidence.Dossier, err error) {
+	sender, account, err := people(tx, pkg)
+	if err != nil {
+		return d, err
+	}
+	now, err := tx.Now()
+	if err != nil {
+		return d, err
+	}
+	d.Product, d.Server = s.Product, s.BaseURL
+	d.Package = evidence.Package{ID: pkg.OuterID, Name: pkg.Name, Sender: sender.Name(), SenderEmail: sender.Email,
+		Account: account.Name, Created: db.Time(pkg.CreatedMs), Sent: instant(pkg.SentMs), Completed: now}
+	for _, row := range docs {
+		doc, err := documentEvidence(tx, row)
+		if err != nil {
+			return d, err
+		}
+		d.Documents = append(d.Documents, doc)
+	}
+	if d.Signatures, err = signatureEvidence(tx, signatures); err != nil {
+		return d, err
+	}
+	for r, err := range audit.OfPackage(tx, pkg.ID) {
+		if err != nil {
+			return d, err
+		}
+		d.Events = append(d.Events, eventEvidence(r))
+	}
+	return d, nil
+}
+
+// documentEvidence is a document with the hash of every page image that those who signed it were shown.
+func documentEvidence(tx *db.Tx, row documentRow) (evidence.Document, error) {
+	doc := evidence.Document{Name: row.Name, Pages: len(row.Pages.V)}
+	hash, err := hex.DecodeString(row.SHA256)
+	if err != nil {
+		return doc, err
+	}
+	copy(doc.Original[:], hash)
+	type view struct {
+		Page, Dpi int
+		SHA256    string `db:"sha256"`
+	}
+	for v, err := range db.Rows[view](tx, `select distinct v.page, v.dpi, v.sha256 from page_views v
+		join signatures s on s.invitee_id = v.invitee_id where v.document_id = $1 order by v.page, v.dpi`, row.ID) {
+		if err != nil {
+			return doc, err
+		}
+		image := evidence.PageImage{Page: v.Page + 1, DPI: v.Dpi}
+		if hash, err = hex.DecodeString(v.SHA256); err != nil {
+			return doc, err
+		}
+		copy(image.SHA256[:], hash)
+		doc.PageImages = append(doc.PageImages, image)
+	}
+	return doc, nil
+}
+
+func signatureEvidence(tx *db.Tx, rows []signatureRow) ([]evidence.Signature, error) {
+	var out []evidence.Signature
+	for _, r := range rows {
+		role, err := db.One[string](tx, `select name from roles where id = $1`, r.RoleID)
+		if err != nil {
+			return nil, err
+		}
+		signed, err := db.All[string](tx, `select distinct d.name from approvals a join documents d on d.id = a.document_id
+			where a.role_id = $1 and a.signed_ms is not null order by d.name`, r.RoleID)
+		if err != nil {
+			return nil, err
+		}
+		seen, err := db.One[int](tx, `select count(distinct document_id || ' ' || cast(page as text)) from page_views where invitee_id = $1`, r.InviteeID)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, evidence.Signature{Name: r.Name, Email: r.Email, Group: r.GroupName, Role: role,
+			Signed: db.Time(r.SignedMs), IP: r.IP, UserAgent: r.UserAgent, Identified: r.Identified,
+			ID: audit.ShortID(r.EventID), EventID: r.EventID, Documents: signed, PagesSeen: seen})
+	}
+	return out, nil
+}
+
+// eventEvidence is an audit event as the evidence shows it.
+func eventEvidence(r audit.Record) evidence.Event {
+	name := r.Actor.Name
+	switch {
+	case name != "":
+	case r.Actor.Kind == audit.KindClient:
+		name = "the sender's system"
+	default:
+		name = "the server"
+	}
+	e := evidence.Event{At: r.At, Type: r.Type, Actor: name, Email: r.Actor.Email, Group: r.Actor.Group, IP: r.Origin.IP,
+		ID: audit.ShortID(r.ID)}
+	if to := r.Personal["to_name"]; to != "" {
+		e.Target = to
+	}
+	if holder := r.Personal["holder"]; holder != "" {
+		e.Target = holder
+	}
+	var notes []string
+	if r.Refused {
+		notes = append(notes, "refused")
+	}
+	if r.Actor.Identified != "" {
+		notes = append(notes, "identified by "+r.Actor.Identified)
+	}
+	e.Detail = strings.Join(notes, "; ")
+	return e
+}

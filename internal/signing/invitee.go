@@ -1,0 +1,112 @@
+package signing
+
+import (
+	"countersign.dev/internal/audit"
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/directory"
+	"countersign.dev/internal/mail"
+	"countersign.dev/internal/secret"
+)
+
+// inviteeRow is a row of invitees: one person asked to sign for one role.
+type inviteeRow struct {
+	ID, Handle, RoleID, PackageID, AccountID string
+	UserID                                   *string
+	Email, Name                              string
+	WaitingMs                                *int64
+	Watching                                 bool
+}
+
+// invited is somebody to be asked.
+type invited struct {
+	User        *string // internal id, nil for outsiders
+	Email, Name string
+}
+
+const (
+	linkBytes  = 32 // of a link's token
+	linkHash   = "signing.link"
+	handleSize = 16 // bytes of a handle; useless without the browser's cookie
+)
+
+// ensureInvitee finds or makes the invitee.
+func ensureInvitee(tx *db.Tx, pkg packageRow, r roleRow, who invited) (inviteeRow, error) {
+	return db.One[inviteeRow](tx, `insert into invitees (id, handle, role_id, package_id, account_id, user_id, email, name, watching)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, false)
+		on conflict (role_id, email) do update set name = excluded.name, user_id = excluded.user_id returning *`,
+		secret.NewID(), secret.Token(handleSize), r.ID, pkg.ID, pkg.AccountID, who.User, who.Email, who.Name)
+}
+
+// newLink makes a personal link, or the whole group's when invitee is nil. Only its hash is kept,
+// so each mail carries a link of its own.
+func (s *Signing) newLink(tx *db.Tx, role string, invitee *string) (url string, err error) {
+	token := secret.Token(linkBytes)
+	_, err = tx.Exec(`insert into links (hash, role_id, invitee_id, created_ms) values ($1, $2, $3, clock_ms())`,
+		s.Box.Hash(linkHash, token), role, invitee)
+	return s.BaseURL + "/s/" + token, err
+}
+
+// inviteOne mails one person his link.
+func (s *Signing) inviteOne(tx *db.Tx, pkg packageRow, r roleRow, who invited, group, note string) error {
+	invitee, err := ensureInvitee(tx, pkg, r, who)
+	if err != nil {
+		return err
+	}
+	link, err := s.newLink(tx, r.ID, &invitee.ID)
+	if err != nil {
+		return err
+	}
+	if err := s.mailInvitation(tx, pkg, r, mail.Address{Name: who.Name, Email: who.Email}, group, note, link); err != nil {
+		return err
+	}
+	_, err = audit.Append(tx, audit.Event{Type: "invitation.sent", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
+		Actor: audit.System, Personal: map[string]string{"to_name": who.Name, "to_email": who.Email}})
+	return err
+}
+
+// inviteGroupAddress mails the group's own address one link for all.
+func (s *Signing) inviteGroupAddress(tx *db.Tx, pkg packageRow, r roleRow, g directory.Group, note string) error {
+	link, err := s.newLink(tx, r.ID, nil)
+	if err != nil {
+		return err
+	}
+	if err := s.mailInvitation(tx, pkg, r, mail.Address{Name: g.Name, Email: g.Email}, g.Name, note, link); err != nil {
+		return err
+	}
+	_, err = audit.Append(tx, audit.Event{Type: "invitation.sent", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
+		Actor: audit.System, Personal: map[string]string{"to_name": g.Name, "to_email": g.Email}})
+	return err
+}
+
+func (s *Signing) mailInvitation(tx *db.Tx, pkg packageRow, r roleRow, to mail.Address, group, note, link string) error {
+	sender, account, err := people(tx, pkg)
+	if err != nil {
+		return err
+	}
+	message := pkg.EmailMessage
+	if r.EmailMessage != "" {
+		message = r.EmailMessage
+	}
+	if note != "" {
+		message = note
+	}
+	return s.Post.Send(tx, mail.Message{To: to, ReplyTo: mail.Address{Name: sender.Name(), Email: sender.Email},
+		Account: pkg.AccountID, Package: pkg.ID,
+		Data: mail.Invitation{Person: to.Name, Sender: sender.Name(), Account: account.Name, Package: pkg.Name,
+			Message: message, Group: group, Link: link, Due: instant(pkg.DueMs)}})
+}
+
+// people are the owner of a package and his account.
+func people(tx *db.Tx, pkg packageRow) (directory.User, directory.Account, error) {
+	account, err := directory.AccountByID(tx, pkg.AccountID)
+	if err != nil {
+		return directory.User{}, account, err
+	}
+	sender, err := directory.UserByID(tx, pkg.OwnerID)
+	return sender, account, err
+}
+
+// inviteesOf reads a package's invitees, in the order they were asked.
+func inviteesOf(tx *db.Tx, pkg string) ([]inviteeRow, error) {
+	return db.All[inviteeRow](tx, `select * from invitees where package_id = $1 order by id`, pkg)
+}

@@ -1,0 +1,284 @@
+package signing
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"countersign.dev/internal/audit"
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/errs"
+)
+
+// beingSigned is the condition on a role that its package is being signed.
+const beingSigned = `exists (select 1 from packages p where p.id = roles.package_id and p.status = 'SENT' and not p.trashed)`
+
+// held is the condition that invitee $2 holds role $1 at epoch $3.
+const held = `id = $1 and holder = $2 and epoch = $3 and state = 'open' and expires_ms > clock_ms() and ` + beingSigned
+
+// Take takes the lease of the visitor's role (rules 2, 3 and 5). Errors: Conflict
+// "lease.held" with the holder's name, since when and until when; "role.signed",
+// "role.waiting", "package.closed"; Denied "member.removed", "member.inactive".
+func (s *Signing) Take(ctx context.Context, v Visit) (Lease, error) {
+	var at spot
+	var lease Lease
+	err := s.write(ctx, func(tx *db.Tx) (err error) {
+		if at, err = s.visit(tx, v); err != nil {
+			return err
+		}
+		lease, err = at.take(tx)
+		return err
+	})
+	if errs.Is(err, "lease.held") {
+		err = errors.Join(err, s.wait(ctx, at, false))
+	}
+	if err != nil {
+		return Lease{}, s.refused(ctx, at, "lease.refused", err)
+	}
+	return lease, nil
+}
+
+func (at spot) take(tx *db.Tx) (Lease, error) {
+	row, err := at.tryTake(tx)
+	if errors.Is(err, db.ErrNone) {
+		if err = at.whyNot(tx); err != nil {
+			return Lease{}, err
+		}
+		row, err = at.tryTake(tx) // the holder's lease was void
+	}
+	if errors.Is(err, db.ErrNone) {
+		return Lease{}, stale("Somebody else was faster.")
+	}
+	if err != nil {
+		return Lease{}, err
+	}
+	if err := at.holdMe(tx); err != nil {
+		return Lease{}, err
+	}
+	return at.taken(tx, row)
+}
+
+// tryTake is the one statement that decides (see the package comment): free, lapsed or
+// already mine. A lease taken over from oneself keeps its stage and its end.
+func (at spot) tryTake(tx *db.Tx) (roleRow, error) {
+	return db.One[roleRow](tx, `update roles set
+			stage = case when holder = $2 and expires_ms > clock_ms() then stage else 'soft' end,
+			taken_ms = case when holder = $2 and expires_ms > clock_ms() then taken_ms else clock_ms() end,
+			expires_ms = case when holder = $2 and expires_ms > clock_ms() then expires_ms else clock_ms() + $3 end,
+			holder = $2, epoch = epoch + 1
+		where id = $1 and state = 'open' and (holder is null or expires_ms <= clock_ms() or holder = $2)
+			and `+beingSigned+` and `+myTurn+` returning *`,
+		at.role.ID, at.me.ID, at.account.Settings.SoftLease.Milliseconds())
+}
+
+// taken records a lease that was just taken.
+func (at spot) taken(tx *db.Tx, row roleRow) (Lease, error) {
+	if _, err := tx.Exec(`update invitees set waiting_ms = null, watching = false where id = $1`, at.me.ID); err != nil {
+		return Lease{}, err
+	}
+	before, kind := at.role, "lease.taken"
+	switch {
+	case before.Holder == nil:
+	case *before.Holder == at.me.ID && before.TakenMs == row.TakenMs:
+		kind = "lease.taken_over"
+	default: // the statement only takes a lease of somebody else's that has lapsed or was void
+		if err := at.recordLapse(tx, before); err != nil {
+			return Lease{}, err
+		}
+	}
+	e := at.event(kind)
+	e.Detail = map[string]string{"epoch": strconv.FormatInt(row.Epoch, 10), "stage": string(row.Stage)}
+	if _, err := audit.Append(tx, e); err != nil {
+		return Lease{}, err
+	}
+	return Lease{Epoch: row.Epoch, Stage: row.Stage, Holder: at.me.Name, Mine: true,
+		Since: db.Time(row.TakenMs), Expires: db.Time(row.ExpiresMs)}, nil
+}
+
+// recordLapse tells that an earlier lease ran out.
+func (at spot) recordLapse(tx *db.Tx, before roleRow) error {
+	name, err := inviteeName(tx, *before.Holder)
+	if err != nil {
+		return err
+	}
+	_, err = audit.Append(tx, audit.Event{Type: "lease.lapsed", Account: at.pkg.AccountID, Package: at.pkg.ID, Role: before.ID,
+		Actor: audit.System, Detail: map[string]string{"epoch": strconv.FormatInt(before.Epoch, 10)},
+		Personal: map[string]string{"holder": name}})
+	return err
+}
+
+func inviteeName(tx *db.Tx, id string) (string, error) {
+	return db.One[string](tx, `select name from invitees where id = $1`, id)
+}
+
+// whyNot says why the lease could not be taken, or voids a lease whose holder may no longer
+// sign (rule 6) and returns nil.
+func (at *spot) whyNot(tx *db.Tx) error {
+	if err := at.load(tx); err != nil {
+		return err
+	}
+	if err := at.over(tx); err != nil {
+		return err
+	}
+	now, err := tx.Now()
+	if err != nil {
+		return err
+	}
+	if at.role.Holder == nil || at.role.ExpiresMs <= now.UnixMilli() {
+		return errs.New(errs.Conflict, "role.waiting", "Others sign first. You get a message when it is your turn.")
+	}
+	holder, err := db.One[inviteeRow](tx, `select * from invitees where id = $1`, *at.role.Holder)
+	if err != nil {
+		return err
+	}
+	theirs := *at
+	theirs.me = holder
+	switch gone := theirs.holdMe(tx); {
+	case gone == nil:
+		return at.heldBy(holder, now)
+	case errs.KindOf(gone) == errs.Denied:
+		at.role.Holder = nil
+		return theirs.void(tx, gone)
+	default:
+		return gone
+	}
+}
+
+// over refuses what no lease can help any more.
+func (at spot) over(tx *db.Tx) error {
+	switch {
+	case at.role.State == signed:
+		by, err := db.One[string](tx, `select name from signatures where role_id = $1`, at.role.ID)
+		return or(err, errs.New(errs.Conflict, "role.signed", "%s has signed already.", by).
+			With("by", by).With("at", instant(at.role.SignedMs).Format(time.RFC3339)))
+	case at.pkg.Status != Sent || at.pkg.Trashed:
+		return errs.New(errs.Conflict, "package.closed", "This package is no longer being signed.").With("status", string(at.pkg.Status))
+	}
+	return nil
+}
+
+// heldBy is the refusal that names the holder (rule 2).
+func (at spot) heldBy(holder inviteeRow, now time.Time) error {
+	expires := db.Time(at.role.ExpiresMs)
+	return errs.New(errs.Conflict, "lease.held", "%s is signing.", holder.Name).
+		With("holder", holder.Name).
+		With("since", db.Time(at.role.TakenMs).Format(time.RFC3339)).
+		With("expires", expires.Format(time.RFC3339)).
+		With("expires_ms", strconv.FormatInt(expires.Sub(now).Milliseconds(), 10))
+}
+
+// void ends the lease of a holder who was deactivated or removed.
+func (at spot) void(tx *db.Tx, why error) error {
+	if _, err := tx.Exec(`update roles set holder = null, stage = '' where id = $1 and holder = $2 and epoch = $3`,
+		at.role.ID, at.me.ID, at.role.Epoch); err != nil {
+		return err
+	}
+	e := at.event("lease.voided")
+	e.Actor = audit.System
+	e.Personal = map[string]string{"holder": at.me.Name}
+	if refusal, ok := errors.AsType[*errs.Error](why); ok {
+		e.Detail = map[string]string{"reason": refusal.What}
+	}
+	_, err := audit.Append(tx, e)
+	return err
+}
+
+// voidLeases ends every lease of a package that is no longer being signed.
+func voidLeases(tx *db.Tx, pkg packageRow, reason string) error {
+	roles, err := db.All[roleRow](tx, `update roles set stage = '' where package_id = $1 and holder is not null and state = 'open' returning *`, pkg.ID)
+	if err != nil {
+		return err
+	}
+	for _, r := range roles {
+		if _, err := tx.Exec(`update roles set holder = null where id = $1`, r.ID); err != nil {
+			return err
+		}
+		if _, err := audit.Append(tx, audit.Event{Type: "lease.voided", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
+			Actor: audit.System, Detail: map[string]string{"reason": reason, "epoch": strconv.FormatInt(r.Epoch, 10)}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func stale(detail string) error {
+	return errs.New(errs.Conflict, "lease.stale", "%s", detail)
+}
+
+// holding locks the visitor's role for an act of his, and refuses (Conflict "lease.stale") an
+// epoch that is no longer the lease's, whatever the reason (rule 4).
+func (s *Signing) holding(tx *db.Tx, v Visit, epoch int64) (spot, error) {
+	at, err := s.visit(tx, v)
+	if err != nil {
+		return at, err
+	}
+	row, err := db.One[roleRow](tx, `update roles set epoch = epoch where `+held+` returning *`, at.role.ID, at.me.ID, epoch)
+	if errors.Is(err, db.ErrNone) {
+		return at, at.whyStale(tx)
+	}
+	if err != nil {
+		return at, err
+	}
+	at.role = row
+	return at, at.holdMe(tx)
+}
+
+// whyStale says why an epoch no longer holds.
+func (at spot) whyStale(tx *db.Tx) error {
+	if err := at.load(tx); err != nil {
+		return err
+	}
+	if err := at.over(tx); err != nil {
+		return err
+	}
+	if err := at.holdMe(tx); err != nil {
+		return err
+	}
+	return stale("You are no longer the one who is signing: the time ran out, or signing went on elsewhere.")
+}
+
+// Beat renews the lease: somebody was active on the signing page (rule 3). The first
+// one makes a soft lease hard. While others wait nobody holds longer than MaxHold in a row.
+func (s *Signing) Beat(ctx context.Context, v Visit, epoch int64) (lease Lease, err error) {
+	err = s.write(ctx, func(tx *db.Tx) error {
+		at, err := s.visit(tx, v)
+		if err != nil {
+			return err
+		}
+		set := at.account.Settings
+		row, err := db.One[roleRow](tx, `update roles set stage = 'hard', expires_ms = case
+				when taken_ms + $5 < clock_ms() + $4 and exists (select 1 from invitees i
+					where i.role_id = roles.id and i.id <> roles.holder and i.waiting_ms is not null)
+				then taken_ms + $5 else clock_ms() + $4 end
+			where `+held+` returning *`,
+			at.role.ID, at.me.ID, epoch, set.HardLease.Milliseconds(), set.MaxHold.Milliseconds())
+		if errors.Is(err, db.ErrNone) {
+			return at.whyStale(tx)
+		}
+		if err != nil {
+			return err
+		}
+		lease = Lease{Epoch: row.Epoch, Stage: row.Stage, Holder: at.me.Name, Mine: true,
+			Since: db.Time(row.TakenMs), Expires: db.Time(row.ExpiresMs)}
+		return at.holdMe(tx)
+	})
+	return lease, err
+}
+
+// Leave ends the lease at once and keeps the values entered so far (rule 8).
+func (s *Signing) Leave(ctx context.Context, v Visit, epoch int64) error {
+	return s.write(ctx, func(tx *db.Tx) error {
+		at, err := s.holding(tx, v, epoch)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`update roles set holder = null, stage = '', consent_by = null, consent_ms = null where id = $1`, at.role.ID); err != nil {
+			return err
+		}
+		if _, err := audit.Append(tx, at.event("lease.released")); err != nil {
+			return err
+		}
+		return s.tellFree(tx, at.pkg, at.role)
+	})
+}

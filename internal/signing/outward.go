@@ -1,0 +1,218 @@
+package signing
+
+import (
+	"context"
+	"time"
+
+	"countersign.dev/internal/audit"
+	"countersign.dev/internal/authz"
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/directory"
+	"countersign.dev/internal/errs"
+)
+
+// documentFor finds a document of a package of the principal's account.
+func (s *Signing) documentFor(ctx context.Context, p authz.Principal, pkg, doc string) (row documentRow, of packageRow, err error) {
+	err = s.read(ctx, func(tx *db.Tx) (err error) {
+		if of, err = ofAccount(tx, p, pkg); err != nil {
+			return err
+		}
+		row, err = db.One[documentRow](tx, `select * from documents where package_id = $1 and outer_id = $2`, of.ID, doc)
+		return orUnknown(err, "document", doc)
+	})
+	return row, of, err
+}
+
+// Original is a document as it was uploaded, byte for byte.
+func (s *Signing) Original(ctx context.Context, p authz.Principal, pkg, doc string) (name string, file []byte, err error) {
+	row, of, err := s.documentFor(ctx, p, pkg, doc)
+	if err != nil {
+		return "", nil, err
+	}
+	if file, err = s.Blobs.Get(ctx, row.OriginalBlob); err != nil {
+		return "", nil, err
+	}
+	return row.Name + ".pdf", file, s.recordDownload(ctx, p, of, row.ID)
+}
+
+// PDF is a document sealed, once the package is completed, and before that as it is being signed.
+func (s *Signing) PDF(ctx context.Context, p authz.Principal, pkg, doc string) (name string, file []byte, err error) {
+	row, of, err := s.documentFor(ctx, p, pkg, doc)
+	if err != nil {
+		return "", nil, err
+	}
+	if file, err = s.bytesOf(ctx, row); err != nil {
+		return "", nil, err
+	}
+	return row.Name + ".pdf", file, s.recordDownload(ctx, p, of, row.ID)
+}
+
+// EvidenceSummary is the package's evidence as a sealed PDF of its own. Conflict
+// "package.not_completed" before there is one.
+func (s *Signing) EvidenceSummary(ctx context.Context, p authz.Principal, pkg string) (name string, file []byte, err error) {
+	var row packageRow
+	err = s.read(ctx, func(tx *db.Tx) (err error) {
+		row, err = ofAccount(tx, p, pkg)
+		return err
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	if row.EvidenceBlob == nil {
+		return "", nil, errs.New(errs.Conflict, "package.not_completed", "There is evidence once the package is completed.")
+	}
+	if file, err = s.Blobs.Get(ctx, *row.EvidenceBlob); err != nil {
+		return "", nil, err
+	}
+	return "Evidence summary.pdf", file, s.recordDownload(ctx, p, row, "")
+}
+
+func (s *Signing) recordDownload(ctx context.Context, p authz.Principal, pkg packageRow, doc string) error {
+	return s.write(ctx, func(tx *db.Tx) error {
+		_, err := audit.Append(tx, audit.Event{Type: "document.downloaded", Account: pkg.AccountID, Package: pkg.ID, Document: doc, Actor: audit.By(p)})
+		return err
+	})
+}
+
+// Trail is the package's audit events, oldest first.
+func (s *Signing) Trail(ctx context.Context, p authz.Principal, pkg string) (out []audit.Record, err error) {
+	err = s.read(ctx, func(tx *db.Tx) error {
+		row, err := ofAccount(tx, p, pkg)
+		if err != nil {
+			return err
+		}
+		for r, err := range audit.OfPackage(tx, row.ID) {
+			if err != nil {
+				return err
+			}
+			out = append(out, r)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Status is the signing status of a package, or of one signer or document of it
+// (Conga Sign, signing status). Empty strings mean all.
+func (s *Signing) Status(ctx context.Context, p authz.Principal, id, signer, doc string) (string, error) {
+	pkg, err := s.Get(ctx, p, id)
+	switch {
+	case err != nil:
+		return "", err
+	case pkg.Trashed:
+		return "DELETED", nil
+	case pkg.Status != Sent:
+		return string(pkg.Status), nil
+	}
+	roles := map[string]bool{} // those asked about
+	for _, r := range pkg.Roles {
+		if signer == "" || r.OuterID == signer || r.Signer.OuterID == signer || (r.Signer.Email != "" && r.Signer.Email == signer) {
+			roles[r.OuterID] = true
+		}
+	}
+	if len(roles) == 0 {
+		return "", orUnknown(db.ErrNone, "role", signer)
+	}
+	found, pending := doc == "", false
+	for _, d := range pkg.Documents {
+		if doc != "" && d.OuterID != doc {
+			continue
+		}
+		found = true
+		for _, a := range d.Approvals {
+			pending = pending || roles[a.Role] && a.Signed.IsZero() && !a.Optional && !a.Disabled
+		}
+	}
+	if !found {
+		return "", orUnknown(db.ErrNone, "document", doc)
+	}
+	if pending {
+		return "SIGNING_PENDING", nil
+	}
+	return "SIGNING_COMPLETED", nil
+}
+
+// SigningURL makes a link to sign for a role, by its outer id or its signer's. For a group it is
+// the whole group's: whoever follows it says who he is and proves his mailbox. It does not expire.
+func (s *Signing) SigningURL(ctx context.Context, p authz.Principal, id, role string) (url string, err error) {
+	err = s.write(ctx, func(tx *db.Tx) error {
+		pkg, err := ofAccount(tx, p, id)
+		if err != nil {
+			return err
+		}
+		r, err := roleOf(tx, pkg, role)
+		if err != nil {
+			return err
+		}
+		if pkg.Status == Draft {
+			return errs.New(errs.Invalid, "package.draft", "A draft has no signing address yet.").On("status")
+		}
+		var invitee *string
+		if r.Kind != Group {
+			row, err := ensureInvitee(tx, pkg, r, invited{User: r.UserID, Email: r.Email, Name: r.signerName()})
+			if err != nil {
+				return err
+			}
+			invitee = &row.ID
+		}
+		if url, err = s.newLink(tx, r.ID, invitee); err != nil {
+			return err
+		}
+		_, err = audit.Append(tx, audit.Event{Type: "link.made", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID, Actor: audit.By(p)})
+		return err
+	})
+	return url, err
+}
+
+func roleOf(tx *db.Tx, pkg packageRow, id string) (roleRow, error) {
+	r, err := db.One[roleRow](tx, `select * from roles where package_id = $1 and (outer_id = $2 or signer_id = $2)
+		order by case when outer_id = $2 then 0 else 1 end limit 1`, pkg.ID, id)
+	return r, orUnknown(err, "role", id)
+}
+
+// notifyPause is how soon the same role can be reminded again.
+const notifyPause = time.Minute
+
+// Notify sends the invitation of one role again, named by its or its signer's
+// outer id or by an e-mail address, with a message of the sender's. Errors:
+// NotFound "role.unknown", Invalid "package.transition", Limited "notify.flood".
+func (s *Signing) Notify(ctx context.Context, p authz.Principal, id, role, message string) error {
+	if err := plainText(message, "message"); err != nil {
+		return err
+	}
+	return s.write(ctx, func(tx *db.Tx) error {
+		pkg, err := ofAccount(tx, p, id)
+		if err != nil {
+			return err
+		}
+		if err := lockOpen(tx, pkg.ID); err != nil {
+			return err
+		}
+		email, _ := directory.CanonicalEmail(role)
+		const asked = `package_id = $1 and state = 'open' and invited_ms is not null and (outer_id = $2 or signer_id = $2
+			or (email <> '' and email = $3) or exists (select 1 from invitees i where i.role_id = roles.id and i.email = $3))`
+		n, err := db.One[int](tx, `select count(*) from roles where `+asked, pkg.ID, role, email)
+		if err != nil || n == 0 {
+			return or(err, errs.New(errs.NotFound, "role.unknown", "Nobody of that name is asked to sign just now."))
+		}
+		roles, err := db.All[roleRow](tx, `update roles set invited_ms = clock_ms() where `+asked+`
+			and invited_ms <= clock_ms() - $4 returning *`, pkg.ID, role, email, notifyPause.Milliseconds())
+		if err != nil || len(roles) == 0 {
+			return or(err, errs.New(errs.Limited, "notify.flood", "A signer is reminded at most once a minute."))
+		}
+		return s.repeatInvitations(tx, p, pkg, roles, message)
+	})
+}
+
+func (s *Signing) repeatInvitations(tx *db.Tx, p authz.Principal, pkg packageRow, roles []roleRow, message string) error {
+	for _, r := range roles {
+		if _, err := audit.Append(tx, audit.Event{Type: "invitation.repeated", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
+			Actor: audit.By(p)}); err != nil {
+			return err
+		}
+		if err := s.inviteRole(tx, pkg, r, message); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package signing
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"countersign.dev/internal/audit"
+	"countersign.dev/internal/authz"
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/directory"
+	"countersign.dev/internal/errs"
+)
+
+// send makes a draft a sent package and invites whose turn it is.
+func (s *Signing) send(tx *db.Tx, p authz.Principal, pkg packageRow) error {
+	changed, err := tx.Exec(`update packages set status = 'SENT', sent_ms = clock_ms(), updated_ms = clock_ms()
+		where id = $1 and status = 'DRAFT' and not trashed`, pkg.ID)
+	if err != nil {
+		return err
+	}
+	if changed == 0 {
+		return transitionRefused(pkg.Status, Sent)
+	}
+	if err := s.readyToSend(tx, pkg); err != nil {
+		return err
+	}
+	if _, err := audit.Append(tx, audit.Event{Type: "package.sent", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.By(p)}); err != nil {
+		return err
+	}
+	return s.inviteNext(tx, pkg)
+}
+
+// readyToSend refuses a package that nobody could finish.
+func (s *Signing) readyToSend(tx *db.Tx, pkg packageRow) error {
+	if n, err := db.One[int](tx, `select count(*) from documents where package_id = $1`, pkg.ID); err != nil || n == 0 {
+		return or(err, errs.New(errs.Unprocessable, "package.no_document", "A package needs a document to be sent.").On("documents"))
+	}
+	// The owner signs if he has an approval.
+	if _, err := tx.Exec(`update roles set state = case when exists (select 1 from approvals a where a.role_id = roles.id and not a.disabled)
+		then 'open' else 'viewer' end where package_id = $1 and kind = 'owner'`, pkg.ID); err != nil {
+		return err
+	}
+	roles, err := rolesOf(tx, pkg.ID)
+	if err != nil {
+		return err
+	}
+	signing := 0
+	for _, r := range roles {
+		if r.State == open {
+			signing++
+			if err := s.readyRole(tx, r); err != nil {
+				return err
+			}
+		}
+	}
+	if signing == 0 {
+		return errs.New(errs.Unprocessable, "package.no_signer", "A package needs a signer to be sent.").On("roles")
+	}
+	return nil
+}
+
+func (s *Signing) readyRole(tx *db.Tx, r roleRow) error {
+	n, err := db.One[int](tx, `select count(*) from approvals where role_id = $1 and not disabled`, r.ID)
+	if err != nil || n == 0 {
+		return or(err, errs.New(errs.Unprocessable, "role.no_approval", "The role %q has nothing to sign.", r.Name).
+			On("approvals").With("role", r.OuterID))
+	}
+	if r.Kind != Group {
+		return s.drawable(r.signerName())
+	}
+	g, err := directory.GroupByID(tx, *r.GroupID)
+	if err != nil {
+		return err
+	}
+	if len(g.Members) == 0 {
+		return errs.New(errs.Unprocessable, "group.empty", "The signer group %q has no members.", g.Name).On("group").With("group", g.OuterID)
+	}
+	return s.drawable(g.Name)
+}
+
+// drawable refuses a name that cannot be stamped as it is written.
+func (s *Signing) drawable(name string) error {
+	missing := s.Jail.Missing(name)
+	if len(missing) == 0 {
+		return nil
+	}
+	return errs.New(errs.Unprocessable, "name.glyphs", "The name %q has characters that none of the server's fonts can draw: %s.",
+		name, strings.Join(strings.Split(string(missing), ""), " ")).On("name")
+}
+
+func or(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
+
+// myTurn is the condition that nobody signs before this role: no lower number above 0 is still open.
+const myTurn = `(roles.sequence = 0 or not exists (select 1 from roles before
+	where before.package_id = roles.package_id and before.state = 'open' and before.sequence > 0 and before.sequence < roles.sequence))`
+
+// inviteNext invites every role whose turn has come and that was not invited yet.
+func (s *Signing) inviteNext(tx *db.Tx, pkg packageRow) error {
+	roles, err := db.All[roleRow](tx, `update roles set invited_ms = clock_ms()
+		where package_id = $1 and state = 'open' and invited_ms is null and `+myTurn+` returning *`, pkg.ID)
+	if err != nil {
+		return err
+	}
+	for _, r := range roles {
+		if err := s.inviteRole(tx, pkg, r, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inviteRole sends the mails of one role, with a note of the sender's if there is one.
+func (s *Signing) inviteRole(tx *db.Tx, pkg packageRow, r roleRow, note string) error {
+	if r.Kind != Group {
+		who := invited{User: r.UserID, Email: r.Email, Name: r.signerName()}
+		return s.inviteOne(tx, pkg, r, who, "", note)
+	}
+	g, err := directory.GroupByID(tx, *r.GroupID)
+	if err != nil {
+		return err
+	}
+	oneMail := g.EmailMembers != nil && !*g.EmailMembers && g.Email != ""
+	for _, m := range g.Members {
+		who := invited{User: &m.User.ID, Email: m.Email, Name: m.Name()}
+		if oneMail {
+			_, err = ensureInvitee(tx, pkg, r, who)
+		} else {
+			err = s.inviteOne(tx, pkg, r, who, g.Name, note)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if oneMail {
+		return s.inviteGroupAddress(tx, pkg, r, g, note)
+	}
+	return nil
+}
+
+// changedGroup is the payload of the job directory queues when a member is added.
+type changedGroup struct {
+	Group string `json:"group"`
+	User  string `json:"user"`
+}
+
+// inviteNewMember invites a member who came after sending to what his group still has to sign.
+func (s *Signing) inviteNewMember(ctx context.Context, payload []byte) error {
+	var in changedGroup
+	if err := json.Unmarshal(payload, &in); err != nil {
+		return err
+	}
+	return s.write(ctx, func(tx *db.Tx) error {
+		u, err := directory.UserByID(tx, in.User)
+		if err != nil {
+			return err
+		}
+		if directory.HoldActiveMember(tx, in.User, in.Group) != nil {
+			return nil // removed again meanwhile
+		}
+		roles, err := db.All[roleRow](tx, `select roles.* from roles join packages p on p.id = roles.package_id
+			where roles.group_id = $1 and roles.state = 'open' and roles.invited_ms is not null and p.status = 'SENT' and not p.trashed
+			and not exists (select 1 from invitees i where i.role_id = roles.id and i.user_id = $2)`, in.Group, in.User)
+		if err != nil {
+			return err
+		}
+		for _, r := range roles {
+			pkg, err := db.One[packageRow](tx, `select * from packages where id = $1`, r.PackageID)
+			if err != nil {
+				return err
+			}
+			if err := s.inviteOne(tx, pkg, r, invited{User: &u.ID, Email: u.Email, Name: u.Name()}, r.FirstName, ""); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

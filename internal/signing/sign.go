@@ -1,0 +1,234 @@
+package signing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"countersign.dev/internal/audit"
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/directory"
+	"countersign.dev/internal/errs"
+	"countersign.dev/internal/jobs"
+)
+
+// maxPoints of a drawn signature.
+const maxPoints = 10_000
+
+// Sign makes the visitor's signature on every approval of his role, ends his
+// lease for good, and queues the seal if it was the last (rules 4 and 9).
+// Errors: Conflict "lease.stale", "role.signed", "package.closed"; Invalid
+// "consent.missing", "mark.missing", "mark.malformed", "field.required".
+func (s *Signing) Sign(ctx context.Context, v Visit, in Submission) error {
+	var at spot
+	err := s.write(ctx, func(tx *db.Tx) error {
+		pkg, err := packageOfHandle(tx, v.Handle)
+		if err != nil {
+			return err
+		}
+		if err := lockOpen(tx, pkg); err != nil && errs.KindOf(err) != errs.Conflict {
+			return err // a conflict is told by holding, in the words of what happened
+		}
+		if at, err = s.holding(tx, v, in.Epoch); err != nil {
+			return err
+		}
+		return s.sign(tx, at, in)
+	})
+	if err != nil {
+		return s.refused(ctx, at, "signature.refused", err)
+	}
+	return nil
+}
+
+func packageOfHandle(tx *db.Tx, handle string) (string, error) {
+	id, err := db.One[string](tx, `select package_id from invitees where handle = $1`, handle)
+	return id, orUnknownVisit(err)
+}
+
+func (s *Signing) sign(tx *db.Tx, at spot, in Submission) error {
+	name, err := at.signingName(tx)
+	if err != nil {
+		return err
+	}
+	if err := s.drawable(name); err != nil {
+		return err
+	}
+	for _, mark := range []*Mark{&in.Mark, &in.Initials} {
+		if err := mark.check(name); err != nil {
+			return err
+		}
+	}
+	if at.role.ConsentBy == nil || *at.role.ConsentBy != at.me.ID {
+		return errs.New(errs.Invalid, "consent.missing", "Accept to sign electronically first.").On("consent")
+	}
+	if err := signApprovals(tx, at, in.Optional); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`update roles set state = 'signed', signed_by = $2, signed_ms = clock_ms(), holder = null, stage = ''
+		where id = $1`, at.role.ID, at.me.ID); err != nil {
+		return err
+	}
+	if err := at.recordSignature(tx, name, in); err != nil {
+		return err
+	}
+	return s.afterSignature(tx, at.pkg)
+}
+
+// signingName is the name to stamp: the directory's, for its users, as it is now.
+func (at spot) signingName(tx *db.Tx) (string, error) {
+	if at.me.UserID == nil {
+		return at.me.Name, nil
+	}
+	u, err := directory.UserByID(tx, *at.me.UserID)
+	return u.Name(), err
+}
+
+// check completes and refuses a mark; name is the signer's.
+func (m *Mark) check(name string) error {
+	switch m.Kind {
+	case "":
+		*m = Mark{Kind: "typed"}
+		fallthrough
+	case "typed":
+		if m.Text == "" {
+			m.Text = name
+		}
+		if !ownMark(m.Text, name) {
+			return errs.New(errs.Invalid, "mark.malformed", "A typed signature is the signer's own name or its initials.").On("mark")
+		}
+		m.Strokes = nil
+	case "drawn":
+		m.Text = ""
+		return m.checkStrokes()
+	default:
+		return errs.New(errs.Invalid, "mark.malformed", "A signature is typed or drawn.").On("mark")
+	}
+	return nil
+}
+
+// ownMark reports whether a typed text is the name or its initials.
+func ownMark(text, name string) bool { return text == name || text == Initials(name) }
+
+// Initials are the first letters of a name's words.
+func Initials(name string) string {
+	var out []rune
+	for _, word := range strings.Fields(name) {
+		out = append(out, []rune(word)[0])
+	}
+	return string(out)
+}
+
+func (m *Mark) checkStrokes() error {
+	points := 0
+	for _, stroke := range m.Strokes {
+		points += len(stroke)
+		for _, p := range stroke {
+			if !(p.X >= 0 && p.X <= 1 && p.Y >= 0 && p.Y <= 1) {
+				return errs.New(errs.Invalid, "mark.malformed", "A point of the drawn signature lies outside its box.").On("mark")
+			}
+		}
+	}
+	if points == 0 {
+		return errs.New(errs.Invalid, "mark.missing", "Draw a signature first.").On("mark")
+	}
+	if points > maxPoints {
+		return errs.New(errs.Invalid, "mark.malformed", "A drawn signature has at most %d points.", maxPoints).On("mark")
+	}
+	if math.IsNaN(m.Aspect) || m.Aspect < 0.1 || m.Aspect > 20 {
+		m.Aspect = 3
+	}
+	return nil
+}
+
+// signApprovals signs the role's approvals: all that must be, and the optional ones that were chosen.
+func signApprovals(tx *db.Tx, at spot, optional []string) error {
+	rows, err := db.All[approvalRow](tx, `select * from approvals where role_id = $1 and not disabled order by position`, at.role.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range rows {
+		if a.Optional && !slices.Contains(optional, a.DocumentID+"/"+a.OuterID) {
+			continue
+		}
+		if err := requiredFilled(tx, a); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`update approvals set signed_ms = clock_ms() where id = $1`, a.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// requiredFilled refuses an approval with a required field left empty.
+func requiredFilled(tx *db.Tx, a approvalRow) error {
+	fields, err := db.All[fieldRow](tx, `select * from fields where approval_id = $1 and type = 'INPUT' and subtype <> 'LABEL' order by position`, a.ID)
+	if err != nil {
+		return err
+	}
+	for _, f := range fields {
+		if f.validation().Required && deref(f.Value) == "" {
+			return errs.New(errs.Invalid, "field.required", "A field that must be filled is empty.").
+				On(a.DocumentID + "/" + a.OuterID + "/" + f.OuterID)
+		}
+	}
+	return nil
+}
+
+// recordSignature writes the signature and its audit event.
+func (at spot) recordSignature(tx *db.Tx, name string, in Submission) error {
+	views, err := db.One[int](tx, `select count(*) from page_views where invitee_id = $1`, at.me.ID)
+	if err != nil {
+		return err
+	}
+	e := at.event("role.signed")
+	e.Actor.Name = name
+	e.Detail = map[string]string{"epoch": strconv.FormatInt(in.Epoch, 10), "mark": in.Mark.Kind, "page_images": strconv.Itoa(views)}
+	id, err := audit.Append(tx, e)
+	if err != nil {
+		return err
+	}
+	origin := audit.OriginOf(tx.Context())
+	added, err := tx.Exec(`insert into signatures (role_id, package_id, invitee_id, name, email, group_name, mark, initials,
+			identified, ip, user_agent, signed_ms, event_id)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, clock_ms(), $12) on conflict (role_id) do nothing`,
+		at.role.ID, at.pkg.ID, at.me.ID, name, at.me.Email, at.group(), db.AsJSON(in.Mark), db.AsJSON(in.Initials),
+		identifiedAs[at.how], origin.IP, origin.UserAgent, id)
+	if err == nil && added == 0 {
+		err = fmt.Errorf("role %s was open but has a signature", at.role.ID)
+	}
+	return err
+}
+
+// afterSignature seals when the last has signed, else invites whose turn it is. The package's row
+// is locked: two last signers cannot each miss the other.
+func (s *Signing) afterSignature(tx *db.Tx, pkg packageRow) error {
+	stillOpen, err := db.One[int](tx, `select count(*) from roles where package_id = $1 and state = 'open'`, pkg.ID)
+	if err != nil {
+		return err
+	}
+	if stillOpen > 0 {
+		return s.inviteNext(tx, pkg)
+	}
+	if pkg.Autocomplete {
+		return queueSeal(tx, pkg)
+	}
+	_, err = audit.Append(tx, audit.Event{Type: "package.ready", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.System})
+	return err
+}
+
+// sealJob is the payload of the seal job.
+type sealJob struct {
+	Package string `json:"package"`
+}
+
+func queueSeal(tx *db.Tx, pkg packageRow) error {
+	return jobs.Add(tx, "seal", pkg.ID, sealJob{pkg.ID}, 0)
+}
+
+// errNotSealable tells that there is nothing (more) to seal.
+var errNotSealable = errors.New("nothing to seal")

@@ -1,0 +1,156 @@
+package signing
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"countersign.dev/internal/authn"
+	"countersign.dev/internal/authz"
+	"countersign.dev/internal/blob"
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/errs"
+	"countersign.dev/internal/jobs"
+	"countersign.dev/internal/mail"
+	"countersign.dev/internal/pdf"
+	"countersign.dev/internal/seal"
+	"countersign.dev/internal/secret"
+)
+
+// Config is what signing works with.
+type Config struct {
+	DB    *db.DB
+	Box   *secret.Box
+	Blobs blob.Store
+	Jail  *pdf.Jail
+	Keys  *seal.Keys
+	Authn *authn.Authn
+	Post  *mail.Post
+	Queue *jobs.Queue
+	Log   *slog.Logger
+	// BaseURL is the outside address, without a slash at its end.
+	BaseURL string
+	// Product is the name on evidence pages.
+	Product string
+	// Observe is called with the name of each step of the seal job; nil in production.
+	Observe func(step string)
+}
+
+// Signing is the room's door.
+type Signing struct {
+	Config
+	db *db.DB
+}
+
+// New makes the room and registers its jobs with the queue.
+func New(c Config) *Signing {
+	if c.Observe == nil {
+		c.Observe = func(string) {}
+	}
+	s := &Signing{Config: c, db: c.DB}
+	s.registerJobs()
+	return s
+}
+
+// packageRow is a row of packages.
+type packageRow struct {
+	ID, OuterID, AccountID, OwnerID string
+	Name, Description, EmailMessage string
+	Language, Visibility, Type      string
+	Status                          Status
+	Trashed, Autocomplete           bool
+	DueMs                           *int64
+	Settings, Data                  string
+	CreatedMs, UpdatedMs            int64
+	SentMs, CompletedMs             *int64
+	Declined                        *db.JSON[Refusal]
+	SealAttempt                     int64
+	EvidenceBlob                    *string
+}
+
+// roleRow is a row of roles.
+type roleRow struct {
+	ID, PackageID, OuterID               string
+	Position                             int
+	Name                                 string
+	Kind                                 RoleKind
+	Sequence                             int
+	Reassign                             bool
+	EmailMessage, Data                   string
+	SignerID, Email, FirstName, LastName string
+	Title, Company, Phone, Language      string
+	UserID, GroupID                      *string
+	State                                string
+	InvitedMs                            *int64
+	Holder                               *string
+	Epoch                                int64
+	Stage                                Stage
+	TakenMs, ExpiresMs                   int64
+	ConsentBy                            *string
+	ConsentMs                            *int64
+	SignedBy                             *string
+	SignedMs                             *int64
+}
+
+// The states of a role.
+const (
+	viewer       = "viewer" // the owner who signs nothing
+	open         = "open"
+	signed       = "signed"
+	declinedRole = "declined"
+)
+
+// ofAccount finds a package of the principal's account; anybody else's does not exist.
+func ofAccount(tx *db.Tx, p authz.Principal, outerID string) (packageRow, error) {
+	row, err := db.One[packageRow](tx, `select * from packages where outer_id = $1 and account_id = $2`, outerID, p.Account)
+	return row, orUnknown(err, "package", outerID)
+}
+
+// orUnknown turns the absence of a row into a refusal.
+func orUnknown(err error, what, id string) error {
+	if err == db.ErrNone {
+		return errs.New(errs.NotFound, what+".unknown", "There is no %s %q.", what, clip(id, 64)).With("id", clip(id, 64))
+	}
+	return err
+}
+
+// clip keeps what a client sent out of long error texts.
+func clip(s string, max int) string {
+	if len(s) > max {
+		return s[:max] + "…"
+	}
+	return s
+}
+
+func rolesOf(tx *db.Tx, pkg string) ([]roleRow, error) {
+	return db.All[roleRow](tx, `select * from roles where package_id = $1 order by position`, pkg)
+}
+
+// lockOpen locks a package that is being signed and refuses any other. Acts that
+// decide on several rows begin with it, so that two of them see each other.
+func lockOpen(tx *db.Tx, pkg string) error {
+	changed, err := tx.Exec(`update packages set updated_ms = clock_ms() where id = $1 and status = 'SENT' and not trashed`, pkg)
+	if err != nil {
+		return err
+	}
+	if changed == 0 {
+		return errs.New(errs.Conflict, "package.closed", "This package is no longer being signed.")
+	}
+	return nil
+}
+
+// instant is the time of a column that may be null.
+func instant(ms *int64) time.Time {
+	if ms == nil {
+		return time.Time{}
+	}
+	return db.Time(*ms)
+}
+
+// write and read are the room's transactions.
+func (s *Signing) write(ctx context.Context, act func(*db.Tx) error) error {
+	return s.db.Write(ctx, act)
+}
+func (s *Signing) read(ctx context.Context, look func(*db.Tx) error) error {
+	return s.db.Read(ctx, look)
+}

@@ -1,0 +1,216 @@
+package signing
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Status is where a package stands.
+type Status string
+
+// The states of a package.
+const (
+	Draft     Status = "DRAFT"
+	Sent      Status = "SENT"
+	Completed Status = "COMPLETED"
+	Archived  Status = "ARCHIVED"
+	Declined  Status = "DECLINED"
+)
+
+// RoleKind tells what stands behind a role.
+type RoleKind string
+
+// A role is played by one person, by any member of a group, or is the owner's own.
+const (
+	Person RoleKind = "person"
+	Group  RoleKind = "group"
+	Owner  RoleKind = "owner"
+)
+
+// Package is a transaction: documents and the roles that sign them.
+type Package struct {
+	ID           string `json:"-"` // internal
+	OuterID      string // 20 bytes base64url and '='
+	Account      string // internal id
+	OwnerID      string // internal id of a user
+	Name         string
+	Description  string
+	EmailMessage string
+	Language     string
+	Visibility   string
+	Type         string
+	Status       Status
+	Trashed      bool
+	Autocomplete bool
+	Due          time.Time // zero: none
+	Settings     json.RawMessage
+	Data         json.RawMessage
+	Created      time.Time
+	Updated      time.Time
+	Sent         time.Time // zero: not yet
+	Completed    time.Time // zero: not yet
+	Declined     *Refusal
+	Roles        []Role     // the owner's first
+	Documents    []Document // in order; the consent is not among them
+}
+
+// Refusal is a signer's decline.
+type Refusal struct {
+	By     string // name
+	Email  string
+	Role   string // outer id
+	Reason string
+	At     time.Time
+}
+
+// Role is who signs: one person, or one of a group.
+type Role struct {
+	ID           string `json:"-"`
+	OuterID      string // the client's, unique in the package
+	Name         string
+	Kind         RoleKind
+	Index        int // 0 is unordered; equal ones sign in parallel
+	Reassign     bool
+	EmailMessage string
+	Data         json.RawMessage
+	Signer       Signer
+	// Signed is when the role signed, zero before; SignedBy who did.
+	Signed   time.Time
+	SignedBy string
+	// ConsentAccepted is when the consent was accepted by the one who signed or is signing.
+	ConsentAccepted time.Time
+	// Lease is who is signing just now; nil when nobody is.
+	Lease *Lease
+}
+
+// Signer is the person or group behind a role.
+type Signer struct {
+	OuterID   string
+	Email     string // of a group: as the dialect words it; empty in the core
+	FirstName string
+	LastName  string
+	Title     string
+	Company   string
+	Phone     string
+	Language  string
+	UserID    string // internal id when the person is a user of the account
+	GroupID   string // internal id of the group
+	// GroupOuterID, GroupName and GroupEmail are read from the directory.
+	GroupOuterID, GroupName, GroupEmail string
+}
+
+// Document is one PDF of a package.
+type Document struct {
+	ID          string `json:"-"`
+	OuterID     string
+	Name        string
+	Description string
+	Index       int // from 1 in the package; the consent is 0
+	Size        int64
+	SHA256      string // of the uploaded bytes, hexadecimal
+	Pages       []PageSize
+	Data        json.RawMessage
+	Sealed      bool
+	Notes       []string // what was repaired at upload
+	Approvals   []Approval
+}
+
+// PageSize is the displayed size of a page in PDF points.
+type PageSize struct{ Width, Height float64 }
+
+// Approval is a signature block of one role on one document. Without a signature field it is an acceptance.
+type Approval struct {
+	ID                      string `json:"-"`
+	OuterID                 string
+	Role                    string // outer id
+	Name                    string
+	Optional                bool
+	Disabled                bool
+	EnforceCaptureSignature bool
+	FromFile                bool
+	Data                    json.RawMessage
+	Signed                  time.Time // zero before
+	Fields                  []Field
+}
+
+// Field is a place on a page, in PDF points from the top left of the page as displayed.
+type Field struct {
+	ID                       string `json:"-"`
+	OuterID                  string
+	Name                     string
+	Type                     string // SIGNATURE, INPUT
+	Subtype                  string // FULLNAME, CAPTURE, INITIALS, LABEL, TEXTFIELD, CHECKBOX, …
+	Binding                  string
+	Value                    *string
+	EnteredBy                string // who entered the value, when it was somebody of the group
+	Tooltip                  string
+	Page                     int // 0-based
+	Left, Top, Width, Height float64
+	FontSize                 float64
+	Validation               json.RawMessage
+	Data                     json.RawMessage
+}
+
+// NewPackage is the input of Create. Ids that are empty are made.
+type NewPackage struct {
+	Name, Description, EmailMessage, Language, Visibility, Type string
+	Autocomplete                                                *bool
+	Due                                                         time.Time
+	Settings, Data                                              json.RawMessage
+	Roles                                                       []NewRole
+	Documents                                                   []NewDocument
+	Send                                                        bool
+}
+
+// NewRole is a role to add. A role of the owner's sender id is his own and is not made again.
+type NewRole struct {
+	OuterID, Name, Type string // Type SIGNER or SENDER
+	Index               int
+	Reassign            bool
+	EmailMessage        string
+	Data                json.RawMessage
+	Signer              NewSigner
+}
+
+// NewSigner names a person by e-mail address, or a group by its id.
+type NewSigner struct {
+	OuterID, Email, FirstName, LastName, Title, Company, Phone, Language string
+	Group                                                                string // the group's outer id
+}
+
+// NewDocument is a file to add.
+type NewDocument struct {
+	OuterID, Name, Description string
+	Index                      *int
+	PDF                        []byte
+	Data                       json.RawMessage
+	Approvals                  []Approval // Role is an outer id; the read-only members are ignored
+}
+
+// Change is a partial update of a package; nil keeps.
+type Change struct {
+	Name, Description, EmailMessage, Language, Visibility *string
+	Autocomplete, Trashed                                 *bool
+	Due                                                   *time.Time
+	Settings, Data                                        json.RawMessage
+	Status                                                Status // empty keeps
+	// Decline by API: the role that declines and why.
+	DeclineRole, DeclineReason string
+}
+
+// Query selects packages. Results are newest first.
+type Query struct {
+	Status  []Status
+	Trashed *bool
+	Search  string // in name and description
+	Owner   string // sender's outer id
+	First   int    // 0-based
+	Limit   int    // at most 100; 0 is 10
+	Oldest  bool   // oldest first
+}
+
+// Page is one page of a list and the number of all.
+type Page struct {
+	Count    int
+	Packages []Package // Roles and Documents included
+}

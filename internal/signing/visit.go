@@ -1,0 +1,149 @@
+package signing
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"countersign.dev/internal/audit"
+	"countersign.dev/internal/authn"
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/directory"
+	"countersign.dev/internal/errs"
+)
+
+// spot is where a visitor stands: a person asked to sign for a role of a package.
+type spot struct {
+	pkg     packageRow
+	role    roleRow
+	me      inviteeRow
+	account directory.Account
+	how     authn.How // how this browser proved the person; empty before
+}
+
+// person is the visitor as authn knows people.
+func (at spot) person() authn.Person {
+	return authn.Person{Account: at.pkg.AccountID, Email: at.me.Email, Name: at.me.Name, User: deref(at.me.UserID)}
+}
+
+// group is the name of the group on whose behalf the visitor acts, or "".
+func (at spot) group() string {
+	if at.role.Kind == Group {
+		return at.role.FirstName
+	}
+	return ""
+}
+
+// actor is the visitor as the audit log names him.
+func (at spot) actor() audit.Actor {
+	return audit.Person(deref(at.me.UserID), at.me.Name, at.me.Email, at.group(), identifiedAs[at.how])
+}
+
+// identifiedAs words how a person was identified, for evidence.
+var identifiedAs = map[authn.How]string{
+	"":           "",
+	authn.ByCode: "code sent to the mailbox",
+	authn.ByLink: "personal link sent to the mailbox",
+}
+
+// identification is what the role demands of each person (rule 10: never of the
+// group as a whole). Members of a group prove their mailbox as the account says;
+// a single signer's personal link is enough.
+func (at spot) identification() string {
+	if at.role.Kind == Group {
+		return at.account.Settings.MemberIdentification
+	}
+	return directory.Link
+}
+
+// event is an audit event about the visitor's act.
+func (at spot) event(kind string) audit.Event {
+	return audit.Event{Type: kind, Account: at.pkg.AccountID, Package: at.pkg.ID, Role: at.role.ID, Actor: at.actor()}
+}
+
+// standAt finds the spot of a handle, whoever asks.
+func standAt(tx *db.Tx, handle string) (at spot, err error) {
+	if at.me, err = db.One[inviteeRow](tx, `select * from invitees where handle = $1`, handle); err != nil {
+		return at, orUnknownVisit(err)
+	}
+	return at, at.load(tx)
+}
+
+func orUnknownVisit(err error) error {
+	if errors.Is(err, db.ErrNone) {
+		return errs.New(errs.NotFound, "visit.unknown", "There is nothing to sign here.")
+	}
+	return err
+}
+
+// load reads the role, package and account of the invitee.
+func (at *spot) load(tx *db.Tx) (err error) {
+	if at.role, err = db.One[roleRow](tx, `select * from roles where id = $1`, at.me.RoleID); err != nil {
+		return orUnknownVisit(err)
+	}
+	if at.pkg, err = db.One[packageRow](tx, `select * from packages where id = $1`, at.me.PackageID); err != nil {
+		return orUnknownVisit(err)
+	}
+	at.account, err = directory.AccountByID(tx, at.pkg.AccountID)
+	at.account.Settings = at.account.Settings.Or(directory.Defaults)
+	return err
+}
+
+// visit finds the spot of a visit and refuses a browser that has not proved to be that person
+// (Unauthenticated: "identify.code", "identify.link"). It counts as activity of the browser's session.
+func (s *Signing) visit(tx *db.Tx, v Visit) (spot, error) {
+	at, err := standAt(tx, v.Handle)
+	if err != nil {
+		return at, err
+	}
+	at.how, err = s.Authn.Proof(tx, v.Browser, at.person(), at.pkg.ID, at.identification())
+	return at, err
+}
+
+// glance is visit for reads: it does not prolong the browser's session.
+func (s *Signing) glance(tx *db.Tx, v Visit) (spot, error) {
+	at, err := standAt(tx, v.Handle)
+	if err != nil {
+		return at, err
+	}
+	at.how, err = s.Authn.Known(tx, v.Browser, at.person(), at.pkg.ID, at.identification())
+	return at, err
+}
+
+// holdMe refuses a visitor who is no longer who he was invited as (rules 6 and 11), and keeps him
+// so until the act is over.
+func (at spot) holdMe(tx *db.Tx) error {
+	if at.me.UserID == nil {
+		return nil
+	}
+	if at.role.GroupID != nil {
+		return directory.HoldActiveMember(tx, *at.me.UserID, *at.role.GroupID)
+	}
+	return directory.HoldActiveUser(tx, *at.me.UserID)
+}
+
+// stillAsked tells the same without holding anybody, for reads.
+func stillAsked(tx *db.Tx, role roleRow, who inviteeRow) (bool, error) {
+	if who.UserID == nil || role.GroupID == nil {
+		return true, nil
+	}
+	g, err := directory.GroupByID(tx, *role.GroupID)
+	if errs.KindOf(err) == errs.NotFound {
+		return false, nil
+	}
+	return slices.ContainsFunc(g.Members, func(m directory.Member) bool {
+		return m.User.ID == *who.UserID && m.Alive()
+	}), err
+}
+
+// refused records an attempt that was refused, after its act was rolled back, and passes the
+// refusal on. A fault is not an attempt.
+func (s *Signing) refused(ctx context.Context, at spot, kind string, err error) error {
+	e, ok := errors.AsType[*errs.Error](err)
+	if !ok || at.pkg.ID == "" {
+		return err
+	}
+	event := at.event(kind)
+	event.Detail = map[string]string{"what": e.What}
+	return errors.Join(err, audit.Refused(ctx, s.db, event))
+}
