@@ -17,6 +17,7 @@ import (
 	"countersign.dev/internal/blob"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
+	"countersign.dev/internal/evidence"
 	"countersign.dev/internal/jobs"
 	"countersign.dev/internal/mail"
 	"countersign.dev/internal/pdf"
@@ -145,3 +146,9 @@ func (s *Server) Close() error {
 
 // Handler is what the main listener serves.
 func (s *Server) Handler() http.Handler { return s.handler }
+
+// Verify reports the verdict on a sealed document of this server.
+func (s *Server) Verify(ctx context.Context, file []byte) (string, error) {
+	report, err := evidence.Verify(ctx, s.Jail, file, s.Keys.Roots())
+	return string(report.Verdict), err
+}

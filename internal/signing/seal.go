@@ -42,7 +42,7 @@ func (s *Signing) registerJobs() {
 	s.Queue.Handle("seal", patient, s.seal)
 	s.Queue.Handle("seal.tidy", patient, s.tidy)
 	s.Queue.Handle("lease.lapsed", patient, s.lookForLapse)
-	s.Queue.Handle("group.member_added", patient, s.inviteNewMember)
+	s.Queue.Handle(directory.Joined, patient, s.inviteNewMember)
 }
 
 // seal stamps and seals every document of a package and completes it. It is

@@ -143,15 +143,9 @@ func (s *Signing) inviteRole(tx *db.Tx, pkg packageRow, r roleRow, note string) 
 	return nil
 }
 
-// changedGroup is the payload of the job directory queues when a member is added.
-type changedGroup struct {
-	Group string `json:"group"`
-	User  string `json:"user"`
-}
-
 // inviteNewMember invites a member who came after sending to what his group still has to sign.
 func (s *Signing) inviteNewMember(ctx context.Context, payload []byte) error {
-	var in changedGroup
+	var in directory.NewlyJoined
 	if err := json.Unmarshal(payload, &in); err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ func (s *Signing) visit(tx *db.Tx, v Visit) (spot, error) {
 		return at, err
 	}
 	at.how, err = s.Authn.Proof(tx, v.Browser, at.person(), at.pkg.ID, at.identification())
-	return at, err
+	return at, at.namingWhom(err)
 }
 
 // glance is visit for reads: it does not prolong the browser's session.
@@ -107,7 +107,15 @@ func (s *Signing) glance(tx *db.Tx, v Visit) (spot, error) {
 		return at, err
 	}
 	at.how, err = s.Authn.Known(tx, v.Browser, at.person(), at.pkg.ID, at.identification())
-	return at, err
+	return at, at.namingWhom(err)
+}
+
+// namingWhom adds to the demand for a code whose mailbox it goes to.
+func (at spot) namingWhom(err error) error {
+	if e, ok := errors.AsType[*errs.Error](err); ok && e.What == "identify.code" {
+		return e.With("name", at.me.Name).With("email", maskEmail(at.me.Email))
+	}
+	return err
 }
 
 // holdMe refuses a visitor who is no longer who he was invited as (rules 6 and 11), and keeps him

@@ -61,6 +61,7 @@ type world struct {
 	queue   *jobs.Queue
 	blobs   *blob.Dir
 	blobDir string
+	box     *secret.Box
 	signing *signing.Signing
 	account directory.Account
 	client  authz.Principal
@@ -83,6 +84,7 @@ func newWorld(t *testing.T, d *dbtest.DB, identification string) *world {
 	check(t, err)
 	w.blobs, err = blob.OpenDir(w.blobDir)
 	check(t, err)
+	w.box = box
 	w.queue = jobs.New(d.DB, log)
 	w.post, err = mail.New(mail.Config{From: "sign@example.com", BaseURL: "https://sign.example.com", Mailbox: true}, d.DB, box, w.blobs.Get, w.queue, log)
 	check(t, err)
@@ -278,4 +280,14 @@ func (w *world) count(sql string, args ...any) (n int) {
 // from is a context with an address, as the front hall makes it.
 func from(ctx context.Context, ip string) context.Context {
 	return audit.WithOrigin(ctx, audit.Origin{IP: ip, UserAgent: "test"})
+}
+
+// restart puts new rooms in the place of those that kept state in memory.
+func (w *world) restart() {
+	w.t.Helper()
+	a, err := authn.New(w.t.Context(), w.db.DB, w.box, w.post, "https://sign.example.com", slog.New(slog.DiscardHandler))
+	check(w.t, err)
+	c := w.signing.Config
+	c.Authn, c.Queue = a, jobs.New(w.db.DB, c.Log)
+	w.authn, w.signing = a, signing.New(c)
 }

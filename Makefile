@@ -1,0 +1,47 @@
+# The only commands a newcomer needs are `make demo` and `make test`. Both do all
+# the set-up: Go modules by Go itself, fonts and axe by third_party/fetch.sh.
+
+GO       ?= go
+RACE     ?=
+PACKAGES ?= ./...
+export CGO_ENABLED = $(if $(RACE),1,0)
+
+version := $(shell git describe --always --dirty 2>/dev/null || echo development)
+ldflags := -s -w -X main.version=$(version)
+
+.PHONY: demo test soak bench check build third-party clean
+
+demo: build
+	bin/countersign demo $(DEMO)
+
+# Set DEMO="--auto --out signed.pdf" to have it sign itself.
+
+build: third-party
+	$(GO) build -trimpath -ldflags '$(ldflags)' -o bin/countersign ./cmd/countersign
+	$(GO) run ./tools/notices > bin/THIRD_PARTY_NOTICES.txt
+
+# Races, kills and matrices with small counts; what is skipped for want of
+# PostgreSQL, Chromium or a PDF tool is said at the end.
+test: third-party
+	@$(GO) test $(if $(RACE),-race) -timeout 25m -json $(PACKAGES) | $(GO) run ./tools/report
+
+# The same tests with the counts that are shown: 1,000 rounds, 100 kills.
+soak: third-party
+	COUNTERSIGN_SOAK=$${COUNTERSIGN_SOAK:-1000} $(GO) test -timeout 6h -v -run 'TestG3|TestG4|TestG5|TestS9|TestLinear' ./internal/signing ./internal/server
+
+bench: third-party
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+
+check: third-party
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt: the files above'; exit 1; }
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	sh -n third_party/fetch.sh
+
+third-party:
+	@sh third_party/fetch.sh
+
+clean:
+	rm -rf bin

@@ -1,0 +1,157 @@
+package directory
+
+import (
+	"encoding/json"
+
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/errs"
+)
+
+// ChangeUser changes a user inside another room's act and writes no audit
+// event. Locking kills his tokens as deactivation does. A sender with a new
+// address must prove it. Invalid as AddUser and "user.status"; NotFound
+// "user.unknown"; Conflict "email.taken".
+func ChangeUser(tx *db.Tx, user string, c UserChange) (User, error) {
+	if _, err := tx.Exec(`update users set status = status where id = $1`, user); err != nil {
+		return User{}, err
+	}
+	was, err := UserByID(tx, user)
+	if err != nil {
+		return User{}, err
+	}
+	next := was.changed(c)
+	address, err := next.clean()
+	if err != nil {
+		return User{}, err
+	}
+	role := was.Role
+	if c.Role != nil {
+		role = *c.Role
+	}
+	if err = plain("role", &role); err != nil {
+		return User{}, err
+	}
+	status, err := was.statusAfter(c, next.Email)
+	if err == nil {
+		err = moveAddress(tx, was, next.Email)
+	}
+	if err == nil && status == Locked && was.Status != Locked {
+		_, err = Raise(tx, OfUser, user)
+	}
+	if err != nil {
+		return User{}, err
+	}
+	if _, err = tx.Exec(`update users set email = $2, first_name = $3, last_name = $4, title = $5, company = $6, phone = $7,
+			language = $8, timezone_id = $9, address = $10, type = $11, role = $12, status = $13, folded = $14, updated_ms = clock_ms()
+		where id = $1`, user, next.Email, next.FirstName, next.LastName, next.Title, next.Company, next.Phone,
+		next.Language, next.TimezoneID, address, next.Type, role, string(status),
+		foldedUser(next.FirstName, next.LastName, next.Email)); err != nil {
+		return User{}, err
+	}
+	return UserByID(tx, user)
+}
+
+// changed is what the user would be, as input that is still to be cleaned.
+func (u User) changed(c UserChange) NewUser {
+	return NewUser{
+		Email: or(c.Email, u.Email), FirstName: or(c.FirstName, u.FirstName), LastName: or(c.LastName, u.LastName),
+		Title: or(c.Title, u.Title), Company: or(c.Company, u.Company), Phone: or(c.Phone, u.Phone),
+		Language: or(c.Language, u.Language), TimezoneID: or(c.TimezoneID, u.TimezoneID), Type: or(c.Type, u.Type),
+		Address: orJSON(c.Address, u.Address),
+	}
+}
+
+func or(change *string, present string) string {
+	if change != nil {
+		return *change
+	}
+	return present
+}
+
+func orJSON(change, present json.RawMessage) json.RawMessage {
+	if change != nil {
+		return change
+	}
+	return present
+}
+
+// statusAfter follows the states of the package comment. Invalid "user.status".
+func (u User) statusAfter(c UserChange, email string) (Status, error) {
+	status := u.Status
+	if c.Status != nil && *c.Status != u.Status {
+		switch {
+		case *c.Status == Locked && u.Alive():
+			status = Locked
+		case *c.Status == Active && u.Status == Locked:
+			status = u.statusAlive()
+		default:
+			return "", errs.New(errs.Invalid, "user.status", "A user who is %s cannot become %s.", u.Status, *c.Status).On("status")
+		}
+	}
+	if email != u.Email && status == Active && u.Sender && u.UserType != Integration {
+		status = Invited
+	}
+	return status, nil
+}
+
+// statusAlive is what a user is when nothing bars him: invited as long as he is
+// a person who should have proved his mailbox and has not.
+func (u User) statusAlive() Status {
+	if u.Sender && u.UserType != Integration && u.Activated.IsZero() {
+		return Invited
+	}
+	return Active
+}
+
+func moveAddress(tx *db.Tx, u User, email string) error {
+	if email == u.Email || u.Status == Inactive {
+		return nil
+	}
+	if err := claimAddress(tx, u.Organisation, email, u.ID); err != nil {
+		return err
+	}
+	return freeAddress(tx, u.Organisation, u.Email)
+}
+
+func freeAddress(tx *db.Tx, organisation, email string) error {
+	_, err := tx.Exec(`delete from user_addresses where organisation_id = $1 and email = $2`, organisation, email)
+	return err
+}
+
+// Deactivate ends a user inside another room's act: at the next statement of
+// whoever calls HoldActiveMember, within a second for his tokens. His address is
+// free again; his memberships stay, in case he is restored. It writes no audit
+// event. changed is false when he was deactivated already.
+func Deactivate(tx *db.Tx, user string) (changed bool, err error) {
+	type row struct{ OrganisationID, Email string }
+	all, err := db.All[row](tx, `update users set status = 'INACTIVE', updated_ms = clock_ms()
+		where id = $1 and status <> 'INACTIVE' returning organisation_id, email`, user)
+	if err != nil || len(all) == 0 {
+		return false, err
+	}
+	if err = freeAddress(tx, all[0].OrganisationID, all[0].Email); err != nil {
+		return false, err
+	}
+	_, err = Raise(tx, OfUser, user)
+	return true, err
+}
+
+// Restore brings a deactivated user back inside another room's act; what he held
+// before stays dead. It writes no audit event, and changes nobody who is alive.
+// Conflict "email.taken" when his address went to somebody else; NotFound "user.unknown".
+func Restore(tx *db.Tx, user string) (User, error) {
+	if _, err := tx.Exec(`update users set status = status where id = $1`, user); err != nil {
+		return User{}, err
+	}
+	u, err := UserByID(tx, user)
+	if err != nil || u.Status != Inactive {
+		return u, err
+	}
+	if err = claimAddress(tx, u.Organisation, u.Email, u.ID); err != nil {
+		return User{}, err
+	}
+	if _, err = tx.Exec(`update users set status = $2, updated_ms = clock_ms() where id = $1`, user, string(u.statusAlive())); err != nil {
+		return User{}, err
+	}
+	return UserByID(tx, user)
+}

@@ -1,0 +1,26 @@
+// Package directory knows organisations, their accounts, the accounts' users
+// and the groups those sign in.
+//
+// An organisation has accounts, an account has users. A user's e-mail address,
+// in canonical form, is unique among the organisation's living users; who gets
+// the address of a deactivated user is a new user and inherits nothing. A
+// sender is a user who may send packages and be a member of groups.
+//
+//	INVITED ──first proof of the mailbox──▶ ACTIVE ◀──▶ LOCKED
+//	   └──────────────┬──────────────────────┴──────────┘
+//	              deactivate ──▶ INACTIVE ──restore──▶ INVITED or ACTIVE
+//
+// A signer group is a set of senders who act as one signer. A deleted group
+// keeps its row, so that old packages can still name it, but neither members,
+// nor its name, nor its outer id.
+//
+// Taking away: locking and deactivating a user, or raising any generation by
+// Raise, writes only this room's rows. Those who cache what a user may do follow
+// ChangedSince; those who act for a member call HoldActiveMember first, which
+// also keeps the member as he is until their transaction ends. Rows are locked
+// in the order group, user, membership.
+//
+// What this room does not do: prove who somebody is (authn), say which routes a
+// client may call (authz), or know packages (signing). It sends the mails that
+// invite a sender to the account and a member to a group, no others.
+package directory

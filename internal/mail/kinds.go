@@ -1,0 +1,174 @@
+package mail
+
+import (
+	"fmt"
+	"time"
+)
+
+// Data is what a message says: one of the structs of this file.
+type Data interface {
+	letter() letter
+}
+
+// Invitation asks a signer to sign.
+type Invitation struct {
+	Person  string // who is asked; empty for a group's shared mailbox
+	Sender  string // who asks
+	Account string // in whose name
+	Package string
+	Message string // the sender's own words; may be empty
+	Group   string // for which the person may sign; empty for a single signer
+	Link    string // personal, or the group's when Shared
+	Due     time.Time
+	// Shared: the message goes to the group's own address, and whoever opens the link says who he is.
+	Shared bool
+}
+
+func (d Invitation) letter() letter {
+	l := letter{
+		kind:       "invitation",
+		Subject:    fmt.Sprintf("%s asks you to sign “%s”%s", d.Sender, d.Package, on(" for ", d.Group)),
+		Person:     d.Person,
+		Paragraphs: []string{fmt.Sprintf("%s%s asks you to sign “%s”%s.", d.Sender, on(" of ", d.Account), d.Package, on(" on behalf of ", d.Group))},
+		QuoteOf:    d.Sender, Quote: d.Message,
+		Button: "Review and sign", Link: d.Link,
+		After: []string{"The button opens the documents in your browser. Nothing is signed until you say so there."},
+	}
+	if d.Group != "" {
+		l.Paragraphs = append(l.Paragraphs, fmt.Sprintf("Any member of %s can sign. Whoever starts first signs for the group; the others are then locked out.", d.Group))
+	}
+	if !d.Due.IsZero() {
+		l.Paragraphs = append(l.Paragraphs, "Please sign before "+d.Due.UTC().Format("2 January 2006, 15:04 UTC")+".")
+	}
+	if d.Shared {
+		l.After = append(l.After, fmt.Sprintf("The page asks which member of %s you are, and sends a code to your own mailbox.", d.Group))
+	} else {
+		l.After = append(l.After, yoursAlone)
+	}
+	return l
+}
+
+const yoursAlone = "This link is yours alone: do not forward it."
+
+// Reminder asks a signer again, with a note of the sender.
+type Reminder struct {
+	Person, Sender, Account, Package, Message, Group, Link string // as in Invitation
+	Due                                                    time.Time
+	Shared                                                 bool
+	Note                                                   string // the sender's words for this reminder; empty repeats Message
+}
+
+func (d Reminder) letter() letter {
+	l := Invitation{d.Person, d.Sender, d.Account, d.Package, d.Message, d.Group, d.Link, d.Due, d.Shared}.letter()
+	l.kind, l.Subject = "reminder", fmt.Sprintf("Reminder: please sign “%s”%s", d.Package, on(" for ", d.Group))
+	if d.Note != "" {
+		l.Quote = d.Note
+	}
+	return l
+}
+
+// Code carries the code that proves a mailbox.
+type Code struct {
+	Person, Package string
+	Code            string
+	Minutes         int // how long it holds
+}
+
+func (d Code) letter() letter {
+	return letter{
+		kind: "code", Subject: fmt.Sprintf("Your code for “%s”", d.Package), Person: d.Person,
+		Paragraphs: []string{fmt.Sprintf("Enter this code on the page that asked for it, to show that this mailbox is yours. Then you can go on to “%s”.", d.Package)},
+		Code:       d.Code,
+		After: []string{fmt.Sprintf("The code works for %d minutes, once, and only in the browser that asked for it.", d.Minutes),
+			"Nobody will ever ask you to tell it. If you did not ask for a code, ignore this message."},
+	}
+}
+
+// Completed says that everybody has signed.
+type Completed struct {
+	Person, Package, Sender string
+	Group, SignedBy         string // SignedBy signed on behalf of Group; both empty for a single signer
+	Link                    string // to the finished documents; may be empty
+}
+
+func (d Completed) letter() letter {
+	l := letter{
+		kind: "completed", Subject: fmt.Sprintf("Completed: “%s”", d.Package), Person: d.Person,
+		Paragraphs: []string{fmt.Sprintf("Everybody has signed “%s”%s. The documents are sealed: any later change to them would show.", d.Package, on(", sent by ", d.Sender))},
+	}
+	if d.Group != "" && d.SignedBy != "" {
+		l.Paragraphs = append(l.Paragraphs, fmt.Sprintf("%s signed on behalf of %s.", d.SignedBy, d.Group))
+	}
+	if d.Link != "" {
+		l.Button, l.Link, l.After = "See the documents", d.Link, []string{yoursAlone}
+	}
+	return l
+}
+
+// LeaseFree tells a waiting member that the group's signature can be given again.
+type LeaseFree struct{ Person, Package, Group, Link string }
+
+func (d LeaseFree) letter() letter {
+	return letter{
+		kind: "lease_free", Subject: fmt.Sprintf("“%s” is free to be signed again", d.Package), Person: d.Person,
+		Paragraphs: []string{fmt.Sprintf("Nobody is signing “%s” for %s any more. You asked to be told.", d.Package, d.Group)},
+		Button:     "Review and sign", Link: d.Link,
+		After: []string{"Whoever starts first signs for the group. Nothing is signed until you say so.", yoursAlone},
+	}
+}
+
+// DeclinedNotice says that a signer declined; Group is empty for a single signer, Reason may be.
+type DeclinedNotice struct{ Person, Package, By, Group, Reason string }
+
+func (d DeclinedNotice) letter() letter {
+	return letter{
+		kind: "declined", Subject: fmt.Sprintf("Declined: “%s”", d.Package), Person: d.Person,
+		Paragraphs: []string{fmt.Sprintf("%s declined to sign “%s”%s. Nobody can sign it any more.", d.By, d.Package, on(" on behalf of ", d.Group))},
+		QuoteOf:    d.By, Quote: d.Reason,
+	}
+}
+
+// Withdrawn tells a signer that there is nothing to sign any more; Group is empty for a single signer.
+type Withdrawn struct{ Person, Package, Sender, Group string }
+
+func (d Withdrawn) letter() letter {
+	return letter{
+		kind: "withdrawn", Subject: fmt.Sprintf("Withdrawn: “%s”", d.Package), Person: d.Person,
+		Paragraphs: []string{fmt.Sprintf("%s withdrew “%s”, which you were asked to sign%s. There is nothing for you to do; the earlier link no longer works.",
+			d.Sender, d.Package, on(" on behalf of ", d.Group))},
+	}
+}
+
+// GroupInvitation tells a person that he is a member of a group now. By may be empty.
+type GroupInvitation struct{ Person, Group, Account, By string }
+
+func (d GroupInvitation) letter() letter {
+	return letter{
+		kind: "group_invitation", Subject: fmt.Sprintf("You can sign for %s", d.Group), Person: d.Person,
+		Paragraphs: []string{
+			fmt.Sprintf("You are now a member of the signer group %s%s%s.", d.Group, on(" of ", d.Account), on(", added by ", d.By)),
+			fmt.Sprintf("When a document is sent to %s, you get a message with a link of your own. Any member can sign it for the group.", d.Group)},
+		After: []string{"There is nothing for you to do now."},
+	}
+}
+
+// SenderInvitation tells a person that he may send and sign documents for an account. By may be empty.
+type SenderInvitation struct{ Person, Account, By string }
+
+func (d SenderInvitation) letter() letter {
+	return letter{
+		kind: "sender_invitation", Subject: fmt.Sprintf("You are invited to %s", d.Account), Person: d.Person,
+		Paragraphs: []string{
+			fmt.Sprintf("You are now a sender of %s%s: you can send documents for signature and sign them.", d.Account, on(", invited by ", d.By)),
+			"The first time you open a link from us, you are asked to show that this mailbox is yours."},
+		After: []string{"There is nothing for you to do now."},
+	}
+}
+
+// on is lead and name, or nothing without a name.
+func on(lead, name string) string {
+	if name == "" {
+		return ""
+	}
+	return lead + name
+}

@@ -1,0 +1,501 @@
+package mail
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"countersign.dev/internal/audit"
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/db/dbtest"
+	"countersign.dev/internal/errs"
+	"countersign.dev/internal/jobs"
+	"countersign.dev/internal/secret"
+)
+
+func TestNewWantsAWayOut(t *testing.T) {
+	d := dbtest.SQLite(t)
+	box, err := secret.FromMaster(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := Config{From: "sign@example.com", BaseURL: "https://sign.example.com", Mailbox: true}
+	for name, c := range map[string]struct {
+		spoil func(*Config)
+		ok    bool
+	}{
+		"mailbox":            {func(*Config) {}, true},
+		"neither":            {func(c *Config) { c.Mailbox = false }, false},
+		"relay only":         {func(c *Config) { c.Mailbox, c.SMTP = false, &SMTP{Addr: "relay.example.com:587"} }, true},
+		"relay without port": {func(c *Config) { c.SMTP = &SMTP{Addr: "relay.example.com"} }, false},
+		"relay port 0":       {func(c *Config) { c.SMTP = &SMTP{Addr: "relay.example.com:0"} }, false},
+		"unknown TLS mode":   {func(c *Config) { c.SMTP = &SMTP{Addr: "relay.example.com:587", TLS: "maybe"} }, false},
+		"no sender":          {func(c *Config) { c.From = "" }, false},
+		"no host":            {func(c *Config) { c.BaseURL = "/" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := good
+			c.spoil(&config)
+			if _, err := New(config, d.DB, box, openBlob, jobs.New(d.DB, nil), nil); (err == nil) != c.ok {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// part is a leaf of a message: its type, file name and decoded content.
+type part struct{ mime, file, content string }
+
+func parts(t *testing.T, contentType, encoding, disposition string, body io.Reader) (out []part) {
+	t.Helper()
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasPrefix(kind, "multipart/") {
+		out = append(out, part{mime: kind})
+		r := multipart.NewReader(body, params["boundary"])
+		for {
+			p, err := r.NextRawPart()
+			if err == io.EOF {
+				return out
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, parts(t, p.Header.Get("Content-Type"), p.Header.Get("Content-Transfer-Encoding"), p.Header.Get("Content-Disposition"), p)...)
+		}
+	}
+	switch encoding {
+	case "quoted-printable":
+		body = quotedprintable.NewReader(body)
+	case "base64":
+		body = base64.NewDecoder(base64.StdEncoding, body)
+	}
+	content, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := part{mime: kind, content: strings.ReplaceAll(string(content), "\r\n", "\n")}
+	if _, params, err := mime.ParseMediaType(disposition); err == nil {
+		p.file, err = new(mime.WordDecoder).DecodeHeader(params["filename"])
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return append(out, p)
+}
+
+func TestMessageOnTheWire(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		authority, secured := certified(t)
+		relay := newTestRelay(t, "", secured)
+		roots := x509.NewCertPool()
+		roots.AddCert(authority.Certificate())
+		o := newOffice(t, d, Config{SMTP: &SMTP{Addr: relay.addr, Username: "countersign", Password: "relay-password", Roots: roots}})
+		before := time.UnixMilli(one[int64](t, d, `select clock_ms()`)).Truncate(time.Second)
+		m := invitation()
+		m.Attachments = []Attachment{{"Vertrag für José.pdf", "application/pdf", "blob-1"}, {"../x/y.bin", "", "blob-2"}}
+		o.send(t, m)
+		got := relay.messages()
+		if len(got) != 1 {
+			t.Fatalf("%d messages; log:\n%s", len(got), o.log)
+		}
+		r := got[0]
+		if r.hello != "sign.example.com" || r.from != "sign@example.com" || !slices.Equal(r.to, []string{"ann@example.com"}) || !r.encrypted || r.user != "countersign" {
+			t.Errorf("envelope %+v", r)
+		}
+		msg := r.message(t)
+		for name, want := range map[string]string{
+			"From": `"Countersign" <sign@example.com>`, "To": `"Ann Member" <ann@example.com>`, "Reply-To": `"Sam Sender" <sam@example.com>`,
+			"Auto-Submitted": "auto-generated", "User-Agent": "", "X-Mailer": "",
+		} {
+			if got := msg.Header.Get(name); got != want {
+				t.Errorf("%s is %q, want %q", name, got, want)
+			}
+		}
+		if id := msg.Header.Get("Message-Id"); !regexp.MustCompile(`^<[0-9a-f-]{36}@sign\.example\.com>$`).MatchString(id) {
+			t.Errorf("Message-ID %q", id)
+		}
+		subject, err := new(mime.WordDecoder).DecodeHeader(msg.Header.Get("Subject"))
+		if want := "Sam Sender asks you to sign “Lease of the café” for Legal"; err != nil || subject != want {
+			t.Errorf("Subject %q, %v", subject, err)
+		}
+		if date, err := msg.Header.Date(); err != nil || date.Before(before) || date.Sub(before) > time.Minute {
+			t.Errorf("Date %s, %v", date, err)
+		}
+		got2 := parts(t, msg.Header.Get("Content-Type"), "", "", msg.Body)
+		want := []string{"multipart/mixed", "multipart/alternative", "text/plain", "text/html", "application/pdf", "application/octet-stream"}
+		if kinds := kindsOf(got2); !slices.Equal(kinds, want) {
+			t.Fatalf("parts %v", kinds)
+		}
+		if !strings.Contains(got2[2].content, "\nhttps://sign.example.com/s/SECRETLINK\n") || !strings.Contains(got2[3].content, `href="https://sign.example.com/s/SECRETLINK"`) {
+			t.Errorf("no link in\n%s\n%s", got2[2].content, got2[3].content)
+		}
+		if got2[4].file != "Vertrag für José.pdf" || got2[4].content != string(blobs["blob-1"]) || got2[5].file != ".._x_y.bin" {
+			t.Errorf("attachments %+v", got2[4:])
+		}
+		delivery := o.deliveries(t, "pkg")
+		if len(delivery) != 1 || delivery[0].State != Delivered || delivery[0].Ended.IsZero() || delivery[0].Kind != "invitation" || delivery[0].To != "ann@example.com" {
+			t.Errorf("delivery %+v", delivery)
+		}
+	})
+}
+
+func kindsOf(parts []part) (out []string) {
+	for _, p := range parts {
+		out = append(out, p.mime)
+	}
+	return out
+}
+
+// L9: line breaks in whatever comes from people stay inside the text they are in.
+func TestL9LineBreaksInjectNothing(t *testing.T) {
+	const evil = "Eve\r\nBcc: victim@example.com\r\nX-Evil: 1\r\n\r\nbody\r\n.\r\nMAIL FROM:<eve@example.com>\n\rX-Evil: 2\rX-Evil: 3\u2028X-Evil: 4\x00\u202E"
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		relay := newTestRelay(t, "", nil)
+		o := newOffice(t, d, Config{SMTP: plainRelay(relay), Product: evil})
+		o.send(t, invitation())
+		m := Message{
+			To: Address{evil, "ann@example.com"}, ReplyTo: Address{evil, "sam@example.com"},
+			Data:        Invitation{Person: evil, Sender: evil, Account: evil, Package: evil, Message: evil, Group: evil, Link: "https://sign.example.com/s/" + evil},
+			Attachments: []Attachment{{evil, "text/plain" + evil, "blob-1"}},
+		}
+		m2 := m
+		m2.Data = Code{Person: evil, Package: strings.Repeat(evil, 100), Code: evil, Minutes: 10}
+		m2.Attachments = nil
+		o.send(t, m, m2)
+		got := relay.messages()
+		if len(got) != 3 {
+			t.Fatalf("%d messages; log:\n%s", len(got), o.log)
+		}
+		harmless := headerNames(t, got[0])
+		for _, r := range got[1:] {
+			if !slices.Equal(r.to, []string{"ann@example.com"}) || r.from != "sign@example.com" {
+				t.Errorf("envelope %s → %v", r.from, r.to)
+			}
+			if names := headerNames(t, r); !slices.Equal(names, harmless) {
+				t.Errorf("headers %v, want %v", names, harmless)
+			}
+			head, _, _ := bytes.Cut(r.raw, []byte("\r\n\r\n"))
+			msg := r.message(t)
+			text := string(head)
+			for _, p := range parts(t, msg.Header.Get("Content-Type"), "", "", msg.Body) {
+				if p.mime == "text/plain" {
+					text += "\n" + p.content
+				}
+			}
+			for line := range strings.Lines(text) {
+				for _, name := range []string{"X-Evil", "Bcc", "MAIL FROM"} {
+					if strings.HasPrefix(line, name) {
+						t.Errorf("a line of its own: %s", line)
+					}
+				}
+			}
+			if addresses, err := msg.Header.AddressList("To"); err != nil || len(addresses) != 1 || strings.ContainsAny(addresses[0].Name, "\r\n\x00") {
+				t.Errorf("To: %v, %v", addresses, err)
+			}
+		}
+		for _, address := range []string{"ann@example.com\r\nBcc: victim@example.com", "ann@example.com\n", "ann@example.com\x00", "a b@example.com",
+			"ann@example.com, victim@example.com", "Ann <ann@example.com>", "ann", "", strings.Repeat("a", 250) + "@example.com"} {
+			for field, m := range map[string]Message{"to": {To: Address{"", address}, Data: Code{}},
+				"reply_to": {To: Address{"", "ann@example.com"}, ReplyTo: Address{"", address}, Data: Code{}}} {
+				if field == "reply_to" && address == "" {
+					continue
+				}
+				err := d.Write(t.Context(), func(tx *db.Tx) error { return o.Send(tx, m) })
+				if e, ok := errors.AsType[*errs.Error](err); !ok || e.What != "email.malformed" || e.Kind != errs.Invalid || e.Field != field {
+					t.Errorf("%s %q: %v", field, address, err)
+				}
+			}
+		}
+	})
+}
+
+func headerNames(t *testing.T, r received) (names []string) {
+	for name := range r.message(t).Header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestTemporaryRefusalIsTriedAgain(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		relay := newTestRelay(t, "", nil)
+		busy := &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "come back later"}
+		relay.refuse = func(n int) error {
+			if n == 0 {
+				return busy
+			}
+			return nil
+		}
+		relay.data = func(n int) error {
+			if n < 2 { // it may have kept the message and may not: that is why it comes again
+				return busy
+			}
+			return nil
+		}
+		o := newOffice(t, d, Config{SMTP: plainRelay(relay)})
+		o.send(t, invitation())
+		for try := range 3 {
+			if got := o.deliveries(t, "pkg"); len(got) != 1 || got[0].State != Queued || !strings.Contains(got[0].Error, "451") {
+				t.Fatalf("after try %d: %+v", try, got)
+			}
+			o.later(t, time.Hour)
+		}
+		if got := o.deliveries(t, "pkg"); got[0].State != Delivered || got[0].Error != "" {
+			t.Errorf("at the end: %+v", got)
+		}
+		ids, dates := map[string]bool{}, map[string]bool{}
+		for _, r := range relay.messages() {
+			h := r.message(t).Header
+			ids[h.Get("Message-Id")], dates[h.Get("Date")] = true, true
+		}
+		if len(relay.messages()) != 3 || len(ids) != 1 || len(dates) != 1 {
+			t.Errorf("%d transmissions with %d Message-IDs and %d dates", len(relay.messages()), len(ids), len(dates))
+		}
+		o.later(t, 100*time.Hour)
+		if n := len(relay.messages()); n != 3 {
+			t.Errorf("%d transmissions, want 3", n)
+		}
+	})
+}
+
+func TestFinalRefusalFails(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		relay := newTestRelay(t, "", nil)
+		relay.refuse = func(int) error {
+			return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
+		}
+		o := newOffice(t, d, Config{SMTP: plainRelay(relay)})
+		o.send(t, invitation())
+		o.later(t, 24*time.Hour)
+		got := o.deliveries(t, "pkg")
+		if len(got) != 1 || got[0].State != Failed || !strings.Contains(got[0].Error, "no such user") || got[0].Ended.IsZero() {
+			t.Errorf("got %+v", got)
+		}
+		if n := relay.connections.Load(); n != 1 {
+			t.Errorf("%d conversations, want 1", n)
+		}
+		if events := eventsOf(t, d, "pkg"); !slices.Equal(events, []string{"mail.failed"}) {
+			t.Errorf("events %v", events)
+		}
+		if n := one[int](t, d, `select count(*) from mails where sealed is not null`); n != 0 {
+			t.Error("the body of a failed message was kept")
+		}
+	})
+}
+
+func eventsOf(t *testing.T, d *dbtest.DB, pkg string) (types []string) {
+	t.Helper()
+	err := d.Read(t.Context(), func(tx *db.Tx) error {
+		for r, err := range audit.OfPackage(tx, pkg) {
+			if err != nil {
+				return err
+			}
+			types = append(types, r.Type)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return types
+}
+
+func TestRelayThatIsAway(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := l.Addr().String()
+		l.Close()
+		o := newOffice(t, d, Config{SMTP: &SMTP{Addr: addr, TLS: Plain}})
+		o.send(t, invitation())
+		o.later(t, 24*time.Hour)
+		if got := o.deliveries(t, "pkg"); len(got) != 1 || got[0].State != Queued || got[0].Error == "" {
+			t.Fatalf("got %+v", got)
+		}
+		relay := newTestRelay(t, addr, nil)
+		o.later(t, time.Hour)
+		if got := o.deliveries(t, "pkg"); got[0].State != Delivered || len(relay.messages()) != 1 {
+			t.Errorf("got %+v and %d messages", got, len(relay.messages()))
+		}
+	})
+}
+
+func TestRelayThatStaysAway(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		relay := newTestRelay(t, "", nil)
+		relay.refuse = func(int) error { return &smtp.SMTPError{Code: 450, Message: "not now"} }
+		o := newOffice(t, d, Config{SMTP: plainRelay(relay)})
+		o.send(t, invitation())
+		o.later(t, tryFor-time.Minute)
+		if got := o.deliveries(t, "pkg"); got[0].State != Queued {
+			t.Fatalf("got %+v", got)
+		}
+		o.later(t, time.Hour)
+		if got := o.deliveries(t, "pkg"); got[0].State != Failed {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+// A relay that offers no encryption, or whose certificate nobody vouches for, learns nothing.
+func TestNothingGoesOutUnencrypted(t *testing.T) {
+	_, secured := certified(t)
+	for name, change := range map[string]func(*smtp.Server){"not offered": nil, "unknown certificate": secured} {
+		t.Run(name, func(t *testing.T) {
+			d := dbtest.SQLite(t)
+			relay := newTestRelay(t, "", change)
+			o := newOffice(t, d, Config{SMTP: &SMTP{Addr: relay.addr, Username: "countersign", Password: "relay-password"}})
+			o.send(t, invitation())
+			if got := o.deliveries(t, "pkg"); got[0].State != Queued || relay.rcpts != 0 || relay.connections.Load() != 1 {
+				t.Errorf("got %+v, %d recipients named", got, relay.rcpts)
+			}
+		})
+	}
+}
+
+func TestImplicitTLS(t *testing.T) {
+	d := dbtest.SQLite(t)
+	authority, _ := certified(t)
+	front := newTLSRelay(t, authority.TLS)
+	roots := x509.NewCertPool()
+	roots.AddCert(authority.Certificate())
+	o := newOffice(t, d, Config{SMTP: &SMTP{Addr: front.addr, TLS: Implicit, Username: "countersign", Password: "relay-password", Roots: roots}})
+	o.send(t, invitation())
+	if got := front.messages(); len(got) != 1 || !got[0].encrypted || got[0].user != "countersign" {
+		t.Errorf("got %d messages; log:\n%s", len(got), o.log)
+	}
+}
+
+// Addresses that stand for groups are nobody's mailbox.
+func TestGroupAddressesGetNoMail(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		relay := newTestRelay(t, "", nil)
+		o := newOffice(t, d, Config{SMTP: plainRelay(relay), Mailbox: true})
+		groups := []string{"540b86f9-2d93-4498-bdb4-b7b320540bb6@groups.e-signlive.com", "x@adhoc.groups.e-signlive.com", "x@GROUPS.E-SignLive.COM"}
+		for _, address := range groups {
+			m := invitation()
+			m.To.Email = address
+			o.send(t, m)
+		}
+		box, err := o.Mailbox(t.Context(), "")
+		if n := relay.connections.Load(); n != 0 || err != nil || len(box) != 0 || len(o.deliveries(t, "pkg")) != 0 {
+			t.Errorf("%d conversations, %d in the mailbox, %v", n, len(box), err)
+		}
+		if events := eventsOf(t, d, "pkg"); !slices.Equal(events, []string{"mail.suppressed", "mail.suppressed", "mail.suppressed"}) {
+			t.Errorf("events %v", events)
+		}
+		m := invitation()
+		m.To.Email, m.ReplyTo.Email = "ann@notgroups.e-signlive.com", groups[0]
+		o.send(t, m)
+		if got := relay.messages(); len(got) != 1 || got[0].message(t).Header.Get("Reply-To") != "" {
+			t.Errorf("%d messages to the neighbour's domain", len(got))
+		}
+	})
+}
+
+func TestOneMessageForAKey(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		o := newOffice(t, d, Config{Mailbox: true})
+		var wg sync.WaitGroup
+		for i := range 12 {
+			wg.Go(func() {
+				m := invitation()
+				m.Key = fmt.Sprint("completed:", i%2)
+				if err := d.Write(t.Context(), func(tx *db.Tx) error { return o.Send(tx, m) }); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		o.send(t, invitation(), invitation()) // without a key
+		if got, err := o.Mailbox(t.Context(), ""); err != nil || len(got) != 4 {
+			t.Errorf("%d messages, %v", len(got), err)
+		}
+	})
+}
+
+// T7: links and codes are neither readable in the database, nor kept, nor in a log or error.
+func TestT7SecretsStayInTheMessage(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		relay := newTestRelay(t, "", nil)
+		relay.data = func(n int) error {
+			return [...]error{&smtp.SMTPError{Code: 451, Message: "later"}, &smtp.SMTPError{Code: 554, Message: "no"}, nil, nil}[n]
+		}
+		o := newOffice(t, d, Config{SMTP: plainRelay(relay)})
+		type stored struct {
+			Dedupe                                                                  *string
+			ID, MessageID, Kind, Recipient, Account, Package, State, LastError, Job string
+			Sealed                                                                  []byte
+		}
+		everything := func() string {
+			row := one[stored](t, d, `select m.id, m.dedupe, m.message_id, m.kind, m.recipient, m.account, m.package,
+				m.state, m.last_error, m.sealed, coalesce(j.kind || j.key || j.last_error, '') as job
+				from mails m left join jobs j on j.key = m.id order by m.created_ms desc limit 1`)
+			return fmt.Sprintf("%+v %s", row, row.Sealed)
+		}
+		clean := func(when, text string) {
+			t.Helper()
+			for _, s := range []string{"SECRETLINK", "739154", "Please have a look", "Lease of"} {
+				if strings.Contains(text, s) {
+					t.Errorf("%s: %s in %s", when, s, text)
+				}
+			}
+		}
+		o.send(t, invitation()) // 451
+		clean("waiting", everything())
+		if n := one[int](t, d, `select count(*) from mails where sealed is not null`); n != 1 {
+			t.Error("a waiting message has no body")
+		}
+		o.later(t, time.Hour) // 554
+		clean("failed", everything())
+		d.Shift(time.Second)
+		o.send(t, Message{To: Address{"", "ann@example.com"}, Data: Code{Package: "Lease of the café", Code: "739154", Minutes: 10}})
+		clean("delivered", everything())
+		if n := one[int](t, d, `select count(*) from mails where sealed is not null`); n != 0 {
+			t.Error("a delivered message's body was kept")
+		}
+		o.close()
+		clean("log", o.log.String())
+		if !strings.Contains(o.log.String(), "mail: delivered") || !strings.Contains(o.log.String(), "554") {
+			t.Errorf("the log is silent:\n%s", o.log)
+		}
+	})
+}
+
+func TestRefusedActSendsNothing(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		o := newOffice(t, d, Config{Mailbox: true})
+		refusal := errors.New("refused")
+		err := d.Write(t.Context(), func(tx *db.Tx) error {
+			if err := o.Send(tx, invitation()); err != nil {
+				return err
+			}
+			return refusal
+		})
+		o.settle(t)
+		if n := one[int](t, d, `select (select count(*) from mails) + (select count(*) from jobs) + (select count(*) from mailbox)`); !errors.Is(err, refusal) || n != 0 {
+			t.Errorf("%d rows, %v", n, err)
+		}
+	})
+}
