@@ -21,6 +21,8 @@ type Config struct {
 	Data     string `default:"data" help:"Directory for the database, documents and keys." env:"COUNTERSIGN_DATA" type:"path"`
 	Database string `help:"Database: sqlite:PATH or postgres://USER@HOST/NAME. Default: countersign.db in the data directory." env:"COUNTERSIGN_DATABASE"`
 
+	Cache string `help:"Directory for compiled code. Default: cache in the data directory." env:"COUNTERSIGN_CACHE" type:"path"`
+
 	MasterKeyFile string `help:"File with the master key (64 hexadecimal digits), the same for all replicas. Default: master.key in the data directory, made when missing." env:"COUNTERSIGN_MASTER_KEY_FILE" type:"path"`
 	SealKeyFile   string `help:"The operator's own key and certificates, PEM or PKCS#12, to seal with. Default: made at the first start." env:"COUNTERSIGN_SEAL_KEY_FILE" type:"path"`
 	SealPassword  string `help:"Password of a PKCS#12 seal key." env:"COUNTERSIGN_SEAL_PASSWORD"`
@@ -43,7 +45,7 @@ type Config struct {
 	ShutdownAfter time.Duration `default:"30s" help:"How long running requests and jobs may take at shutdown." env:"COUNTERSIGN_SHUTDOWN_AFTER"`
 
 	// Observe is told the steps of the seal job; nil in production.
-	Observe func(step string) `kong:"-"`
+	Observe func(step string) `kong:"-" json:"-"`
 }
 
 // check refuses a configuration that would not do, and fills in what follows from the rest.
@@ -76,6 +78,9 @@ func (c *Config) check() error {
 	}
 	if c.Database == "" {
 		c.Database = "sqlite:" + filepath.Join(c.Data, "countersign.db")
+	}
+	if c.Cache == "" {
+		c.Cache = filepath.Join(c.Data, "cache")
 	}
 	return os.MkdirAll(c.Data, 0o700)
 }

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -33,7 +34,9 @@ func TestMain(m *testing.M) {
 		serveProcess(config)
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	_ = os.RemoveAll(cache())
+	os.Exit(code)
 }
 
 func serveProcess(config string) {
@@ -78,7 +81,7 @@ type process struct {
 // config is what all processes of a test share.
 func config(t *testing.T, database, data string) Config {
 	t.Helper()
-	return Config{Listen: "127.0.0.1:0", URL: "http://127.0.0.1:1", Data: data, Database: database, Mailbox: true,
+	return Config{Listen: "127.0.0.1:0", URL: "http://127.0.0.1:1", Data: data, Database: database, Cache: cache(), Mailbox: true,
 		MailFrom: "sign@example.com", MaxDocument: 16, Product: "Countersign", ShutdownAfter: 30 * time.Second}
 }
 
@@ -154,3 +157,12 @@ func rounds(usual int) int {
 	}
 	return usual
 }
+
+// cache is the compiled PDFium, shared by all servers of this run.
+var cache = sync.OnceValue(func() string {
+	dir, err := os.MkdirTemp("", "countersign-test-pdfium-")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+})

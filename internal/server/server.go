@@ -124,7 +124,7 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (s *Server, err error
 	if err != nil {
 		return s, fmt.Errorf("seal: %w", err)
 	}
-	s.Jail, err = pdf.Open(ctx, pdf.Config{CacheDir: filepath.Join(c.Data, "cache"), FontDirs: c.Fonts,
+	s.Jail, err = pdf.Open(ctx, pdf.Config{CacheDir: c.Cache, FontDirs: c.Fonts,
 		Limits: pdf.Limits{Bytes: c.MaxDocument << 20}})
 	if err != nil {
 		return s, err

@@ -19,7 +19,6 @@ import (
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/mail"
-	"countersign.dev/internal/pdf"
 )
 
 // tenant is an account with a group of members, made beside the servers that serve it.
@@ -30,7 +29,7 @@ type tenant struct {
 	client  authz.Principal
 	bearer  string
 	group   directory.Group
-	paper   []byte
+	sent    int // packages, of which the last is "Prescription <sent>"
 }
 
 func must(t *testing.T, err error) {
@@ -67,19 +66,13 @@ func newTenant(t *testing.T, c Config, members int) *tenant {
 	}
 	w.group, err = w.rooms.Directory.CreateGroup(t.Context(), w.client, in)
 	must(t, err)
-	w.paper = blankPage(t)
 	return w
 }
 
-func blankPage(t *testing.T) []byte {
-	t.Helper()
-	jail, err := pdf.Open(t.Context(), pdf.Config{Idle: 1})
-	must(t, err)
-	defer jail.Close()
-	out, err := jail.Compose(t.Context(), pdf.Job{Append: []pdf.NewPage{{Width: 612, Height: 792}}})
-	must(t, err)
-	return out.File
-}
+// blankPage is the smallest document worth signing.
+const blankPage = "%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[3 0 R]/Count 1>>\nendobj\n" +
+	"3 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]>>\nendobj\nxref\n0 4\n0000000000 65535 f \n0000000009 00000 n \n" +
+	"0000000054 00000 n \n0000000105 00000 n \ntrailer\n<</Size 4/Root 1 0 R>>\nstartxref\n170\n%%EOF\n"
 
 // send sends a package of so many documents to the group, by the API of a server.
 func (w *tenant) send(base string, documents int) string {
@@ -91,12 +84,13 @@ func (w *tenant) send(base string, documents int) string {
 		name := fmt.Sprintf("doc%d", i)
 		file, err := form.CreateFormFile("file", name+".pdf")
 		must(w.t, err)
-		_, err = file.Write(w.paper)
+		_, err = file.Write([]byte(blankPage))
 		must(w.t, err)
 		docs = append(docs, map[string]any{"id": name, "name": name, "approvals": []any{map[string]any{"role": "r", "fields": []any{
 			map[string]any{"type": "SIGNATURE", "subtype": "FULLNAME", "left": 100, "top": 100, "width": 200, "height": 50, "page": 0}}}}})
 	}
-	payload, err := json.Marshal(map[string]any{"name": "Prescription", "type": "PACKAGE", "status": "SENT", "documents": docs,
+	w.sent++
+	payload, err := json.Marshal(map[string]any{"name": w.lastName(), "type": "PACKAGE", "status": "SENT", "documents": docs,
 		"roles": []any{map[string]any{"id": "r", "signers": []any{map[string]any{"group": map[string]string{"id": w.group.OuterID}}}}}})
 	must(w.t, err)
 	must(w.t, form.WriteField("payload", string(payload)))
@@ -147,16 +141,13 @@ var (
 	nonceForm = regexp.MustCompile(`name="nonce" value="([^"]+)"`)
 )
 
-// enter opens the newest link of member i in a browser of its own, without taking the lease for long.
+func (w *tenant) lastName() string { return fmt.Sprintf("Prescription %d", w.sent) }
+
+// enter opens member i's link to the last package in a browser of its own, and presses the button.
 func (w *tenant) enter(base string, i int) *member {
 	w.t.Helper()
-	return w.enterBy(base, fmt.Sprintf("signer%d@example.com", i), "")
-}
-
-func (w *tenant) enterBy(base, email, subject string) *member {
-	w.t.Helper()
-	m := w.mailed(email, func(m mail.MailboxMessage) bool {
-		return linkForm.MatchString(m.Text) && strings.Contains(m.Subject, subject)
+	m := w.mailed(fmt.Sprintf("signer%d@example.com", i), func(m mail.MailboxMessage) bool {
+		return strings.Contains(m.Subject, "asks you to sign “"+w.lastName()+"”")
 	})
 	jar, err := cookiejar.New(nil)
 	must(w.t, err)
