@@ -33,6 +33,9 @@ func (s *Signing) Take(ctx context.Context, v Visit) (Lease, error) {
 	if errs.Is(err, "lease.held") {
 		err = errors.Join(err, s.wait(ctx, at, false))
 	}
+	if errs.KindOf(err) == errs.Unauthenticated {
+		return Lease{}, err // not refused yet: he is asked who he is first
+	}
 	if err != nil {
 		return Lease{}, s.refused(ctx, at, "lease.refused", err)
 	}
