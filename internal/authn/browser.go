@@ -3,6 +3,7 @@ package authn
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"countersign.dev/internal/db"
@@ -53,14 +54,13 @@ func (p Person) canonical(tx *db.Tx) (Person, error) {
 	return p, err
 }
 
-// Enter notes that a browser came through p's personal link to a package, which
-// is no proof of the mailbox yet. It returns the browser's cookie: the one it
-// had, or a new one when that was none or has lapsed.
+// Enter notes that a browser came to a package as p: through the link that was
+// mailed to p alone (personal), or through one for many, where the visitor said
+// himself who he is. Neither is a proof of the mailbox yet. It returns the
+// browser's cookie: the one it had, or a new one when that was none or has lapsed.
 //
-// Only a link that was mailed to p alone counts: where the visitor says himself
-// who he is, Proof must not be asked with mode "link". Invalid
-// "email.malformed", Denied "member.inactive".
-func (a *Authn) Enter(tx *db.Tx, browser string, p Person, pkg string) (cookie string, err error) {
+// Invalid "email.malformed", Denied "member.inactive".
+func (a *Authn) Enter(tx *db.Tx, browser string, p Person, pkg string, personal bool) (cookie string, err error) {
 	if p, err = p.canonical(tx); err != nil {
 		return "", err
 	}
@@ -73,8 +73,10 @@ func (a *Authn) Enter(tx *db.Tx, browser string, p Person, pkg string) (cookie s
 	if err != nil {
 		return "", err
 	}
-	if _, err = tx.Exec(`insert into browser_entries (session_id, account_id, email, user_id, package_id, entered_ms)
-		values ($1, $2, $3, $4, $5, clock_ms()) on conflict do nothing`, p.key(session, pkg)...); err != nil {
+	if _, err = tx.Exec(`insert into browser_entries (session_id, account_id, email, user_id, package_id, personal, entered_ms)
+		values ($1, $2, $3, $4, $5, $6, clock_ms())
+		on conflict (session_id, account_id, email, user_id, package_id) do update set personal = browser_entries.personal or excluded.personal`,
+		append(p.key(session, pkg), personal)...); err != nil {
 		return "", err
 	}
 	return browser, touch(tx, session)
@@ -90,17 +92,36 @@ func (a *Authn) session(tx *db.Tx, browser string) (id string, err error) {
 	return id, err
 }
 
-// entered finds the session in which p came through his link to the package. Unauthenticated "identify.link".
-func (a *Authn) entered(tx *db.Tx, browser string, p Person, pkg string) (session string, err error) {
+// entry says how a browser came to a package as some person.
+type entry struct {
+	entered, personal  bool // by a link, and that his own
+	proved, provedHere bool // the mailbox is proved: for any package, for this one
+}
+
+// entered finds the session in which p came to the package by a link, or has proved his mailbox before, so that he
+// may go on to what else he is asked to sign. Unauthenticated "identify.link".
+func (a *Authn) entered(tx *db.Tx, browser string, p Person, pkg string) (session string, e entry, err error) {
 	if session, err = a.session(tx, browser); err != nil {
-		return "", err
+		return "", e, err
 	}
-	n, err := db.One[int64](tx, `select count(*) from browser_entries
+	links, err := db.All[bool](tx, `select personal from browser_entries
 		where session_id = $1 and account_id = $2 and email = $3 and user_id = $4 and package_id = $5`, p.key(session, pkg)...)
-	if err == nil && n == 0 {
-		err = errs.New(errs.Unauthenticated, "identify.link", "Open the link from your mail in this browser first.")
+	if err != nil {
+		return "", e, err
 	}
-	return session, err
+	e.entered = len(links) > 0
+	e.personal = e.entered && links[0]
+	proved, err := db.All[string](tx, `select package_id from mailbox_proofs
+		where session_id = $1 and account_id = $2 and email = $3 and user_id = $4 and last_ms > clock_ms() - $5 and proven_ms > clock_ms() - $6`,
+		session, p.Account, p.Email, p.User, idleFor.Milliseconds(), holdFor.Milliseconds())
+	if err != nil {
+		return "", e, err
+	}
+	e.proved, e.provedHere = len(proved) > 0, slices.Contains(proved, pkg)
+	if !e.entered && !e.proved {
+		return "", e, errs.New(errs.Unauthenticated, "identify.link", "Open the link from your mail in this browser first.")
+	}
+	return session, e, nil
 }
 
 func touch(tx *db.Tx, session string) error {

@@ -29,7 +29,7 @@ func (h *house) person(email, name string) Person {
 
 func (h *house) enter(browser string, p Person, pkg string) (cookie string) {
 	h.t.Helper()
-	h.write(func(tx *db.Tx) (err error) { cookie, err = h.Enter(tx, browser, p, pkg); return err })
+	h.write(func(tx *db.Tx) (err error) { cookie, err = h.Enter(tx, browser, p, pkg, true); return err })
 	return cookie
 }
 
@@ -97,6 +97,13 @@ func wrong(code string) string {
 	return "0" + code[1:]
 }
 
+// enterShared comes by a link for many.
+func (h *house) enterShared(browser string, p Person, pkg string) (cookie string) {
+	h.t.Helper()
+	h.write(func(tx *db.Tx) (err error) { cookie, err = h.Enter(tx, browser, p, pkg, false); return err })
+	return cookie
+}
+
 func (h *house) user(id string) (u directory.User) {
 	h.t.Helper()
 	h.write(func(tx *db.Tx) (err error) { u, err = directory.UserByID(tx, id); return err })
@@ -140,7 +147,8 @@ func TestL5MailboxProof(t *testing.T) {
 		h.enter(fresh, mary, "two")
 		for _, c := range []struct{ pkg, mode, what string }{
 			{"one", directory.NewBrowser, ""}, {"one", directory.Always, ""}, {"two", directory.NewBrowser, ""},
-			{"two", directory.Always, "identify.code"}, {"three", directory.NewBrowser, "identify.link"}, {"three", directory.Link, "identify.link"},
+			{"two", directory.Always, "identify.code"}, {"three", directory.NewBrowser, ""}, {"three", directory.Link, ""},
+			{"three", directory.Always, "identify.code"}, // whose mailbox is proved needs no link, but where it is asked for each time, a code
 		} {
 			how, err := h.proof(fresh, mary, c.pkg, c.mode)
 			if c.what == "" && (err != nil || how != ByCode) {
@@ -150,6 +158,9 @@ func TestL5MailboxProof(t *testing.T) {
 				refused(t, err, errs.Unauthenticated, c.what)
 			}
 		}
+		stranger := h.enterShared("", mary, "one")
+		_, err = h.proof(stranger, mary, "one", directory.Link)
+		refused(t, err, errs.Unauthenticated, "identify.code") // he said himself who he is
 		if _, err := h.proof(fresh, mary, "one", "sometimes"); errs.KindOf(err) != errs.Fault {
 			t.Errorf("an unknown mode: %v", err)
 		}
@@ -428,7 +439,7 @@ func TestT4DeactivatedInTheBrowser(t *testing.T) {
 		refused(t, h.trySend(cookie, mary, "one"), errs.Denied, "member.inactive")
 		_, err = h.ProveCode(t.Context(), cookie, mary, "one", "123456")
 		refused(t, err, errs.Denied, "member.inactive")
-		err = d.Write(t.Context(), func(tx *db.Tx) error { _, err := h.Enter(tx, cookie, mary, "one"); return err })
+		err = d.Write(t.Context(), func(tx *db.Tx) error { _, err := h.Enter(tx, cookie, mary, "one", true); return err })
 		refused(t, err, errs.Denied, "member.inactive")
 		h.write(func(tx *db.Tx) error {
 			people, err := h.People(tx, cookie)
@@ -458,7 +469,7 @@ func TestOutsiderProvesHisMailbox(t *testing.T) {
 			t.Errorf("%q, %v", how, err)
 		}
 		err := d.Write(t.Context(), func(tx *db.Tx) error {
-			_, err := h.Enter(tx, "", Person{Email: "x\r\n@example.com"}, "one")
+			_, err := h.Enter(tx, "", Person{Email: "x\r\n@example.com"}, "one", true)
 			return err
 		})
 		refused(t, err, errs.Invalid, "email.malformed")

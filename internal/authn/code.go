@@ -27,14 +27,14 @@ const (
 // of an earlier one. At most 3 are mailed in 10 minutes for one person and
 // package, whatever the browser.
 //
-// Unauthenticated "identify.link" unless p came through his link in this
-// browser; Limited "code.flood"; Denied "member.inactive".
+// Unauthenticated "identify.link" unless p came by a link, or proved his
+// mailbox before, in this browser; Limited "code.flood"; Denied "member.inactive".
 func (a *Authn) SendCode(tx *db.Tx, browser string, p Person, pkg, packageName string) error {
 	p, err := p.canonical(tx)
 	if err != nil {
 		return err
 	}
-	session, err := a.entered(tx, browser, p, pkg)
+	session, _, err := a.entered(tx, browser, p, pkg)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (a *Authn) ProveCode(ctx context.Context, browser string, p Person, pkg, co
 		if err != nil {
 			return err
 		}
-		session, err := a.entered(tx, browser, p, pkg)
+		session, _, err := a.entered(tx, browser, p, pkg)
 		if err != nil {
 			return err
 		}

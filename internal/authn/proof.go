@@ -19,10 +19,10 @@ const (
 
 // Proof says how the person in this browser is identified for an act on a
 // package, as the account's Settings.MemberIdentification (mode) demands it:
-// with "link" by having come through the personal link, with "new browser" by
-// having proved the mailbox in this browser for any package, with "always" for
-// this one. In every mode he came through his link. It counts as an act for the
-// 30 minutes, and in mode "link" makes an invited user active.
+// with "link" by having come through his personal link, or by a code; with "new
+// browser" by having proved the mailbox in this browser for any package; with
+// "always" for this one. It counts as an act for the 30 minutes, and who came
+// by his personal link becomes active if he was invited.
 //
 // Unauthenticated "identify.link", "identify.code"; Denied "member.inactive".
 func (a *Authn) Proof(tx *db.Tx, browser string, p Person, pkg, mode string) (How, error) {
@@ -59,27 +59,25 @@ func (a *Authn) Known(tx *db.Tx, browser string, p Person, pkg, mode string) (Ho
 }
 
 func (a *Authn) known(tx *db.Tx, browser string, p Person, pkg, mode string) (session string, how How, err error) {
-	if session, err = a.entered(tx, browser, p, pkg); err != nil {
+	session, e, err := a.entered(tx, browser, p, pkg)
+	if err != nil {
 		return "", "", err
 	}
-	anyPackage := false
 	switch mode {
 	case directory.Link:
-		return session, ByLink, nil
+		if e.personal {
+			return session, ByLink, nil
+		}
 	case directory.NewBrowser:
-		anyPackage = true
 	case directory.Always:
+		e.proved = e.provedHere
 	default:
 		return "", "", fmt.Errorf("authn: unknown member identification %q", mode)
 	}
-	n, err := db.One[int64](tx, `select count(*) from mailbox_proofs
-		where session_id = $1 and account_id = $2 and email = $3 and user_id = $4 and (package_id = $5 or cast($6 as boolean))
-			and last_ms > clock_ms() - $7 and proven_ms > clock_ms() - $8`,
-		append(p.key(session, pkg), anyPackage, idleFor.Milliseconds(), holdFor.Milliseconds())...)
-	if err == nil && n == 0 {
-		err = errs.New(errs.Unauthenticated, "identify.code", "Prove your mailbox by a code first.")
+	if !e.proved {
+		return "", "", errs.New(errs.Unauthenticated, "identify.code", "Prove your mailbox by a code first.")
 	}
-	return session, ByCode, err
+	return session, ByCode, nil
 }
 
 // People are those whose mailbox this browser has proved and who may still act,

@@ -132,7 +132,7 @@ func (s *Signing) Enter(ctx context.Context, token, email, browser string) (v Vi
 			}
 		}
 		v.Handle = at.me.Handle
-		if v.Browser, err = s.Authn.Enter(tx, browser, at.person(), at.pkg.ID); err != nil {
+		if v.Browser, err = s.Authn.Enter(tx, browser, at.person(), at.pkg.ID, l.InviteeID != nil); err != nil {
 			return err
 		}
 		_, err = audit.Append(tx, at.event("invitation.opened"))

@@ -3,6 +3,7 @@ package signing
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"countersign.dev/internal/audit"
@@ -73,7 +74,7 @@ func (s *Signing) readyRole(tx *db.Tx, r roleRow) error {
 	if err != nil {
 		return err
 	}
-	if len(g.Members) == 0 {
+	if !slices.ContainsFunc(g.Members, directory.Member.Alive) {
 		return errs.New(errs.Unprocessable, "group.empty", "The signer group %q has no members.", g.Name).On("group").With("group", g.OuterID)
 	}
 	return s.drawable(g.Name)
@@ -127,6 +128,9 @@ func (s *Signing) inviteRole(tx *db.Tx, pkg packageRow, r roleRow, note string) 
 	}
 	oneMail := g.EmailMembers != nil && !*g.EmailMembers && g.Email != ""
 	for _, m := range g.Members {
+		if !m.Alive() {
+			continue
+		}
 		who := invited{User: &m.User.ID, Email: m.Email, Name: m.Name()}
 		if oneMail {
 			_, err = ensureInvitee(tx, pkg, r, who)

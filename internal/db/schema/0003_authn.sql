@@ -37,13 +37,15 @@ create table browser_sessions (
 );
 create index browser_sessions_last on browser_sessions (last_ms);
 
--- Through whose personal link, to which package, a browser came. user_id is '' for who is no user of the account.
+-- As whom, to which package, a browser came by a link: personal if it was mailed to that person alone, else the
+-- visitor said himself who he is. user_id is '' for who is no user of the account.
 create table browser_entries (
     session_id text   not null references browser_sessions (id) on delete cascade,
     account_id text   not null,
     email      text   not null,
     user_id    text   not null,
     package_id text   not null,
+    personal   boolean not null,
     entered_ms bigint not null,
     primary key (session_id, account_id, email, user_id, package_id)
 );

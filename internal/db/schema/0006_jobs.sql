@@ -16,7 +16,7 @@ create table jobs (
     again      boolean not null,
     last_error text    not null
 );
-create unique index jobs_live on jobs (kind, key) where state <> 'failed';
+create unique index jobs_live on jobs (key, kind) where state <> 'failed';
 create index jobs_due on jobs (due_ms) where state <> 'failed';
 
 -- +goose Down
