@@ -18,7 +18,7 @@ import (
 )
 
 // Reserve is the number of bytes a signature container must hold (twice as
-// many hexadecimal digits in the file): a CMS of ours has about 1,600, an
+// many hexadecimal digits in the file): a CMS of ours has about 1,200, an
 // operator's RSA chain up to 8,000, and a time-stamp token may come on top.
 const Reserve = 16 << 10
 
