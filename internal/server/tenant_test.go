@@ -138,6 +138,7 @@ type member struct {
 
 var (
 	linkForm  = regexp.MustCompile(`/s/([A-Za-z0-9_-]+)`)
+	codeForm  = regexp.MustCompile(`(?m)^\s*(\d{6})\s*$`)
 	nonceForm = regexp.MustCompile(`name="nonce" value="([^"]+)"`)
 )
 
