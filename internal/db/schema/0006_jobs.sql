@@ -16,6 +16,7 @@ create table jobs (
     again      boolean not null,
     last_error text    not null
 );
+-- key first, so that a search for what is due by some kinds does not choose this one
 create unique index jobs_live on jobs (key, kind) where state <> 'failed';
 create index jobs_due on jobs (due_ms) where state <> 'failed';
 
