@@ -1,6 +1,8 @@
 package signing
 
 import (
+	"cmp"
+
 	"countersign.dev/internal/audit"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
@@ -21,6 +23,14 @@ type inviteeRow struct {
 type invited struct {
 	User        *string // internal id, nil for outsiders
 	Email, Name string
+}
+
+// asking says how people are asked.
+type asking struct {
+	group  string // on whose behalf; empty for a single signer
+	again  bool   // they were asked before
+	note   string // the sender's words for asking again
+	shared bool   // the mail goes to the group's own address
 }
 
 const (
@@ -47,7 +57,7 @@ func (s *Signing) newLink(tx *db.Tx, role string, invitee *string) (url string, 
 }
 
 // inviteOne mails one person his link.
-func (s *Signing) inviteOne(tx *db.Tx, pkg packageRow, r roleRow, who invited, group, note string) error {
+func (s *Signing) inviteOne(tx *db.Tx, pkg packageRow, r roleRow, who invited, how asking) error {
 	invitee, err := ensureInvitee(tx, pkg, r, who)
 	if err != nil {
 		return err
@@ -56,7 +66,7 @@ func (s *Signing) inviteOne(tx *db.Tx, pkg packageRow, r roleRow, who invited, g
 	if err != nil {
 		return err
 	}
-	if err := s.mailInvitation(tx, pkg, r, mail.Address{Name: who.Name, Email: who.Email}, group, note, link); err != nil {
+	if err := s.mailInvitation(tx, pkg, r, mail.Address{Name: who.Name, Email: who.Email}, how, link); err != nil {
 		return err
 	}
 	_, err = audit.Append(tx, audit.Event{Type: "invitation.sent", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
@@ -65,12 +75,13 @@ func (s *Signing) inviteOne(tx *db.Tx, pkg packageRow, r roleRow, who invited, g
 }
 
 // inviteGroupAddress mails the group's own address one link for all.
-func (s *Signing) inviteGroupAddress(tx *db.Tx, pkg packageRow, r roleRow, g directory.Group, note string) error {
+func (s *Signing) inviteGroupAddress(tx *db.Tx, pkg packageRow, r roleRow, g directory.Group, how asking) error {
+	how.shared = true
 	link, err := s.newLink(tx, r.ID, nil)
 	if err != nil {
 		return err
 	}
-	if err := s.mailInvitation(tx, pkg, r, mail.Address{Name: g.Name, Email: g.Email}, g.Name, note, link); err != nil {
+	if err := s.mailInvitation(tx, pkg, r, mail.Address{Name: g.Name, Email: g.Email}, how, link); err != nil {
 		return err
 	}
 	_, err = audit.Append(tx, audit.Event{Type: "invitation.sent", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
@@ -78,22 +89,22 @@ func (s *Signing) inviteGroupAddress(tx *db.Tx, pkg packageRow, r roleRow, g dir
 	return err
 }
 
-func (s *Signing) mailInvitation(tx *db.Tx, pkg packageRow, r roleRow, to mail.Address, group, note, link string) error {
+func (s *Signing) mailInvitation(tx *db.Tx, pkg packageRow, r roleRow, to mail.Address, how asking, link string) error {
 	sender, account, err := people(tx, pkg)
 	if err != nil {
 		return err
 	}
-	message := pkg.EmailMessage
-	if r.EmailMessage != "" {
-		message = r.EmailMessage
+	words := mail.Invitation{Person: to.Name, Sender: sender.Name(), Account: account.Name, Package: pkg.Name,
+		Message: cmp.Or(r.EmailMessage, pkg.EmailMessage), Group: how.group, Link: link, Due: instant(pkg.DueMs), Shared: how.shared}
+	if how.shared {
+		words.Person = ""
 	}
-	if note != "" {
-		message = note
+	m := mail.Message{To: to, ReplyTo: mail.Address{Name: sender.Name(), Email: sender.Email}, Account: pkg.AccountID, Package: pkg.ID, Data: words}
+	if how.again {
+		m.Data = mail.Reminder{Person: words.Person, Sender: words.Sender, Account: words.Account, Package: words.Package,
+			Message: words.Message, Group: words.Group, Link: link, Due: words.Due, Shared: words.Shared, Note: how.note}
 	}
-	return s.Post.Send(tx, mail.Message{To: to, ReplyTo: mail.Address{Name: sender.Name(), Email: sender.Email},
-		Account: pkg.AccountID, Package: pkg.ID,
-		Data: mail.Invitation{Person: to.Name, Sender: sender.Name(), Account: account.Name, Package: pkg.Name,
-			Message: message, Group: group, Link: link, Due: instant(pkg.DueMs)}})
+	return s.Post.Send(tx, m)
 }
 
 // people are the owner of a package and his account.

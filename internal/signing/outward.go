@@ -210,7 +210,7 @@ func (s *Signing) repeatInvitations(tx *db.Tx, p authz.Principal, pkg packageRow
 			Actor: audit.By(p)}); err != nil {
 			return err
 		}
-		if err := s.inviteRole(tx, pkg, r, message); err != nil {
+		if err := s.inviteRole(tx, pkg, r, asking{again: true, note: message}); err != nil {
 			return err
 		}
 	}

@@ -359,3 +359,71 @@ func TestTenantsApart(t *testing.T) {
 		}
 	})
 }
+
+// emailMembers:false with an address: one mail to that address, whose link asks who one is; the vendor's
+// own group addresses never get any.
+func TestGroupAddress(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newWorld(t, d, directory.Link)
+		w.work()
+		users := w.senders("Mary Doe", "John Smith")
+		no := false
+		in := directory.NewGroup{Name: "Pharmacists", Email: "group@example.com", EmailMembers: &no}
+		for _, u := range users {
+			in.Members = append(in.Members, directory.NewMember{Email: u.Email})
+		}
+		g, err := w.dir.CreateGroup(t.Context(), w.client, in)
+		check(t, err)
+		pkg := w.send(groupRole("r", g))
+		token := w.token("group@example.com")
+		inv, err := w.signing.Look(t.Context(), token)
+		check(t, err)
+		if !inv.AskEmail || inv.PersonName != "" {
+			t.Errorf("the group's link says %+v", inv)
+		}
+		_, err = w.signing.Enter(t.Context(), token, "stranger@example.com", "")
+		wants(t, err, "member.unknown")
+		v, err := w.signing.Enter(t.Context(), token, " Signer1@EXAMPLE.com ", "")
+		check(t, err)
+		_, err = w.signing.Take(t.Context(), v)
+		wants(t, err, "identify.code") // even where a personal link would be enough
+		w.sign(w.prove(v, users[0].Email))
+		w.settle()
+		if st := w.status(pkg); st != signing.Completed {
+			t.Errorf("the package is %s", st)
+		}
+		if events := w.events(pkg); !slices.Contains(events, "invitation.opened!") {
+			t.Errorf("the stranger's attempt is not in the trail: %v", events)
+		}
+	})
+}
+
+// G12: a forwarded link ends at the code, which goes to the member's own mailbox, and is in the trail.
+func TestG12ForwardedLink(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newWorld(t, d, directory.NewBrowser)
+		w.work()
+		users := w.senders("Mary Doe")
+		pkg := w.send(groupRole("r", w.group("Pharmacists", users...)))
+		stranger := w.enter(users[0].Email)
+		check(t, w.signing.SendCode(from(t.Context(), "192.0.2.66"), stranger))
+		for _, guess := range []string{"", "000000", "123456"} {
+			_, err := w.signing.ProveCode(t.Context(), stranger, guess)
+			wants(t, err, "code.wrong")
+		}
+		_, take := w.signing.Take(t.Context(), stranger)
+		_, _, look := w.signing.PageImage(t.Context(), stranger, "x", 0, 100)
+		_, ceremony := w.signing.Ceremony(t.Context(), stranger)
+		for _, err := range []error{take, look, ceremony, w.signing.Sign(t.Context(), stranger, signing.Submission{Epoch: 1})} {
+			wants(t, err, "identify.code")
+		}
+		_, err := w.signing.Take(t.Context(), signing.Visit{Handle: stranger.Handle}) // the address alone
+		wants(t, err, "identify.link")
+		events := w.events(pkg)
+		for _, want := range []string{"invitation.opened", "mailbox.code_sent", "mailbox.code_refused!"} {
+			if !slices.Contains(events, want) {
+				t.Errorf("the trail lacks %s: %v", want, events)
+			}
+		}
+	})
+}

@@ -109,23 +109,24 @@ func (s *Signing) inviteNext(tx *db.Tx, pkg packageRow) error {
 		return err
 	}
 	for _, r := range roles {
-		if err := s.inviteRole(tx, pkg, r, ""); err != nil {
+		if err := s.inviteRole(tx, pkg, r, asking{}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// inviteRole sends the mails of one role, with a note of the sender's if there is one.
-func (s *Signing) inviteRole(tx *db.Tx, pkg packageRow, r roleRow, note string) error {
+// inviteRole sends the mails of one role.
+func (s *Signing) inviteRole(tx *db.Tx, pkg packageRow, r roleRow, how asking) error {
 	if r.Kind != Group {
 		who := invited{User: r.UserID, Email: r.Email, Name: r.signerName()}
-		return s.inviteOne(tx, pkg, r, who, "", note)
+		return s.inviteOne(tx, pkg, r, who, how)
 	}
 	g, err := directory.GroupByID(tx, *r.GroupID)
 	if err != nil {
 		return err
 	}
+	how.group = g.Name
 	oneMail := g.EmailMembers != nil && !*g.EmailMembers && g.Email != ""
 	for _, m := range g.Members {
 		if !m.Alive() {
@@ -135,14 +136,14 @@ func (s *Signing) inviteRole(tx *db.Tx, pkg packageRow, r roleRow, note string) 
 		if oneMail {
 			_, err = ensureInvitee(tx, pkg, r, who)
 		} else {
-			err = s.inviteOne(tx, pkg, r, who, g.Name, note)
+			err = s.inviteOne(tx, pkg, r, who, how)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	if oneMail {
-		return s.inviteGroupAddress(tx, pkg, r, g, note)
+		return s.inviteGroupAddress(tx, pkg, r, g, how)
 	}
 	return nil
 }
@@ -172,7 +173,7 @@ func (s *Signing) inviteNewMember(ctx context.Context, payload []byte) error {
 			if err != nil {
 				return err
 			}
-			if err := s.inviteOne(tx, pkg, r, invited{User: &u.ID, Email: u.Email, Name: u.Name()}, r.FirstName, ""); err != nil {
+			if err := s.inviteOne(tx, pkg, r, invited{User: &u.ID, Email: u.Email, Name: u.Name()}, asking{group: r.FirstName}); err != nil {
 				return err
 			}
 		}

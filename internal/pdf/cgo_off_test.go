@@ -1,0 +1,5 @@
+//go:build !cgo
+
+package pdf
+
+const withCgo = false
