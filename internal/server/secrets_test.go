@@ -68,7 +68,7 @@ func startHere(t *testing.T, c Config) *here {
 }
 
 // T7, L2: no secret that was used on the way of a package is in the log, in the database's files, or in an address.
-func TestT7SecretsLeaveNoTrace(t *testing.T) {
+func TestT7L2SecretsLeaveNoTrace(t *testing.T) {
 	data := t.TempDir()
 	c := config(t, "sqlite:"+filepath.Join(data, "test.db"), data)
 	h := startHere(t, c)
