@@ -9,7 +9,7 @@ export CGO_ENABLED = $(if $(RACE),1,0)
 version := $(shell git describe --always --dirty 2>/dev/null || echo development)
 ldflags := -s -w -X main.version=$(version)
 
-.PHONY: demo test soak bench check build third-party clean
+.PHONY: demo test soak bench check build third-party warm clean
 
 demo: build
 	bin/countersign demo $(DEMO)
@@ -22,14 +22,14 @@ build: third-party
 
 # Races, kills and matrices with small counts; what is skipped for want of
 # PostgreSQL, Chromium or a PDF tool is said at the end.
-test: third-party
+test: warm
 	@$(GO) test $(if $(RACE),-race) -timeout 25m -json $(PACKAGES) | $(GO) run ./tools/report
 
 # The same tests with the counts that are shown: 1,000 rounds, 100 kills.
-soak: third-party
+soak: warm
 	COUNTERSIGN_SOAK=$${COUNTERSIGN_SOAK:-1000} $(GO) test -timeout 6h -v -run 'TestG3|TestG4|TestG5|TestS9|TestLinear' ./internal/signing ./internal/server
 
-bench: third-party
+bench: warm
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
 
 check: third-party
@@ -42,6 +42,10 @@ check: third-party
 
 third-party:
 	@sh third_party/fetch.sh
+
+# Compiles PDFium for the tests, outside the race detector.
+warm: third-party
+	@CGO_ENABLED=0 $(GO) run ./tools/warm
 
 clean:
 	rm -rf bin

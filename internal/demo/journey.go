@@ -240,11 +240,20 @@ func (j *journey) readMail() error {
 
 // writeCredentials writes what an outside client needs, last of all and in one step.
 func (j *journey) writeCredentials(path string) error {
+	principal, err := j.server.Authn.Authenticate(j.ctx, j.token)
+	if err != nil {
+		return err
+	}
+	key, err := j.server.Authn.NewAPIKey(j.ctx, principal)
+	if err != nil {
+		return err
+	}
 	text, err := json.MarshalIndent(map[string]any{
 		"base_url":       j.url,
 		"mailbox":        map[string]string{"url": j.url + "/mailbox", "api": j.url + "/mailbox/api/messages"},
 		"conga_platform": j.platform,
-		"conga_sign":     map[string]string{"client_id": j.integration.ID, "client_secret": j.integration.Secret, "sender_email": "orders@example.com"},
+		"conga_sign": map[string]string{"client_id": j.integration.ID, "client_secret": j.integration.Secret, "api_key": key,
+			"sender_email": "orders@example.com"},
 	}, "", " ")
 	if err != nil {
 		return err

@@ -11,9 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -34,9 +34,7 @@ func TestMain(m *testing.M) {
 		serveProcess(config)
 		return
 	}
-	code := m.Run()
-	_ = os.RemoveAll(cache())
-	os.Exit(code)
+	os.Exit(m.Run())
 }
 
 func serveProcess(config string) {
@@ -158,11 +156,11 @@ func rounds(usual int) int {
 	return usual
 }
 
-// cache is the compiled PDFium, shared by all servers of this run.
-var cache = sync.OnceValue(func() string {
-	dir, err := os.MkdirTemp("", "countersign-test-pdfium-")
+// cache is the compiled PDFium, shared with the tests of other packages.
+func cache() string {
+	dir, err := os.UserCacheDir()
 	if err != nil {
-		panic(err)
+		dir = os.TempDir()
 	}
-	return dir
-})
+	return filepath.Join(dir, "countersign-test-pdfium")
+}

@@ -28,18 +28,21 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answerHealth(w, nil) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answerHealth(w, s.readiness(r.Context())) })
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if hall.Claims(r) {
+	health := http.NewServeMux()
+	health.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answerHealth(w, nil) })
+	health.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answerHealth(w, s.readiness(r.Context())) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The hall is asked first: a ServeMux would redirect paths such as /api//x, and API clients get JSON on every path.
+		switch {
+		case hall.Claims(r):
 			hall.ServeHTTP(w, r)
-			return
+		case r.URL.Path == "/healthz" || r.URL.Path == "/readyz":
+			health.ServeHTTP(w, r)
+		default:
+			origin := audit.Origin(api.OriginOf(r, proxies))
+			pages.ServeHTTP(w, r.WithContext(audit.WithOrigin(r.Context(), origin)))
 		}
-		origin := audit.Origin(api.OriginOf(r, proxies))
-		pages.ServeHTTP(w, r.WithContext(audit.WithOrigin(r.Context(), origin)))
-	})
-	return mux, nil
+	}), nil
 }
 
 // readiness tells why this replica should get no requests; nil when it should.

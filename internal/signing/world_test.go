@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -40,11 +41,11 @@ func rounds(usual int) int {
 }
 
 var jail = sync.OnceValue(func() *pdf.Jail {
-	cache, err := os.MkdirTemp("", "countersign-test-pdfium-")
+	cache, err := os.UserCacheDir()
 	if err != nil {
-		panic(err)
+		cache = os.TempDir()
 	}
-	j, err := pdf.Open(context.Background(), pdf.Config{CacheDir: cache})
+	j, err := pdf.Open(context.Background(), pdf.Config{CacheDir: filepath.Join(cache, "countersign-test-pdfium")})
 	if err != nil {
 		panic(err)
 	}

@@ -1,0 +1,146 @@
+package congasign
+
+import (
+	"strings"
+
+	"countersign.dev/internal/api"
+	"countersign.dev/internal/errs"
+	"countersign.dev/internal/signing"
+)
+
+// idOut is the answer to creating a package: exactly this member, for client libraries refuse others.
+type idOut struct {
+	ID string `json:"id"`
+}
+
+func (s *surface) createPackage(r *api.Request) (api.Answer, error) {
+	up, err := readUpload(r)
+	if err != nil {
+		return api.Answer{}, err
+	}
+	var in packageIn
+	if err := api.Decode(up.payload, &in); err != nil {
+		return api.Answer{}, err
+	}
+	docs, err := up.documents(in.Documents)
+	if err != nil {
+		return api.Answer{}, err
+	}
+	pkg, err := in.create(docs)
+	if err != nil {
+		return api.Answer{}, err
+	}
+	id, err := s.signing.Create(r.Context(), r.Principal, pkg)
+	return api.Answer{JSON: idOut{id}}, inBody(err)
+}
+
+func (s *surface) getPackage(r *api.Request) (api.Answer, error) {
+	p, err := s.signing.Get(r.Context(), r.Principal, r.Path("package"))
+	return api.Answer{JSON: wordPackage(p)}, err
+}
+
+// defaultPage is how many packages a list gives when no range is asked for, maxPage the most it ever gives.
+const (
+	defaultPage = 10
+	maxPage     = 100
+)
+
+func (s *surface) listPackages(r *api.Request) (api.Answer, error) {
+	q, err := packageQuery(r)
+	if err != nil {
+		return api.Answer{}, err
+	}
+	if kind := r.Query("type"); kind != "" && !strings.EqualFold(kind, "package") {
+		return api.Answer{JSON: result[packageOut]{}}, nil // there are no templates and layouts
+	}
+	page, err := s.signing.List(r.Context(), r.Principal, q)
+	if err != nil {
+		return api.Answer{}, err
+	}
+	if r.Query("fields") == "id" {
+		return api.Answer{JSON: wordPage(page, func(p signing.Package) idOut { return idOut{p.OuterID} })}, nil
+	}
+	return api.Answer{JSON: wordPage(page, wordPackage)}, nil
+}
+
+func wordPage[T any](page signing.Page, word func(signing.Package) T) result[T] {
+	out := result[T]{Count: page.Count}
+	for _, p := range page.Packages {
+		out.Results = append(out.Results, word(p))
+	}
+	return out
+}
+
+func packageQuery(r *api.Request) (q signing.Query, err error) {
+	from, to, err := window(r)
+	if err != nil {
+		return q, err
+	}
+	from = max(from, 1)
+	q = signing.Query{Search: r.Query("search"), First: from - 1, Limit: defaultPage}
+	if to != 0 {
+		q.Limit = min(to-from+1, maxPage)
+	}
+	switch strings.ToLower(r.Query("dir")) {
+	case "", "desc":
+	case "asc":
+		q.Oldest = true
+	default:
+		return q, badQuery("dir")
+	}
+	q.Status, q.Trashed, err = statusOf(r.Query("query"), r.Query("predefined"))
+	return q, err
+}
+
+// updatePackage takes POST and PUT alike: libraries send with one and edit with the other.
+func (s *surface) updatePackage(r *api.Request) (api.Answer, error) {
+	var in packageIn
+	if err := r.JSON(&in); err != nil {
+		return api.Answer{}, err
+	}
+	id := r.Path("package")
+	if err := s.signing.Update(r.Context(), r.Principal, id, in.change()); err != nil {
+		return api.Answer{}, err
+	}
+	return s.getPackage(r)
+}
+
+func (s *surface) deletePackage(r *api.Request) (api.Answer, error) {
+	return noContent(s.signing.Delete(r.Context(), r.Principal, r.Path("package")))
+}
+
+// signingStatus passes empty query values on as not given.
+func (s *surface) signingStatus(r *api.Request) (api.Answer, error) {
+	status, err := s.signing.Status(r.Context(), r.Principal, r.Path("package"), r.Query("signer"), r.Query("document"))
+	return api.Answer{JSON: struct {
+		Status string `json:"status"`
+	}{status}}, err
+}
+
+func (s *surface) evidenceSummary(r *api.Request) (api.Answer, error) {
+	name, pdf, err := s.signing.EvidenceSummary(r.Context(), r.Principal, r.Path("package"))
+	return file(name, "application/pdf", pdf), err
+}
+
+// notifySigner sends the invitation again to the signer with an e-mail address.
+func (s *surface) notifySigner(r *api.Request) (api.Answer, error) {
+	var in struct {
+		Email   string `json:"email"`
+		Message string `json:"message"`
+	}
+	if err := r.JSON(&in); err != nil {
+		return api.Answer{}, err
+	}
+	if in.Email == "" {
+		return api.Answer{}, errs.New(errs.Invalid, "email.missing", "The e-mail address of a signer is needed.").On("email")
+	}
+	return noContent(s.signing.Notify(r.Context(), r.Principal, r.Path("package"), in.Email, in.Message))
+}
+
+func (s *surface) notifyRole(r *api.Request) (api.Answer, error) {
+	role, _, err := s.role(r)
+	if err != nil {
+		return api.Answer{}, err
+	}
+	return noContent(s.signing.Notify(r.Context(), r.Principal, r.Path("package"), role.OuterID, ""))
+}

@@ -1,0 +1,183 @@
+package congasign
+
+import (
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"countersign.dev/internal/errs"
+	"countersign.dev/internal/signing"
+)
+
+// packageIn is a package as clients send it, to create one or to change the
+// members of its first level.
+type packageIn struct {
+	Name         *string        `json:"name"`
+	Description  *string        `json:"description"`
+	EmailMessage *string        `json:"emailMessage"`
+	Language     *string        `json:"language"`
+	Visibility   *string        `json:"visibility"`
+	Type         *string        `json:"type"`
+	Status       *string        `json:"status"`
+	Autocomplete *bool          `json:"autocomplete"`
+	Trashed      *bool          `json:"trashed"`
+	Due          *date          `json:"due"`
+	Settings     jsontext.Value `json:"settings"`
+	Data         jsontext.Value `json:"data"`
+	Roles        []roleIn       `json:"roles"`
+	Documents    []documentIn   `json:"documents"`
+	Messages     []messageIn    `json:"messages"`
+}
+
+// messageIn says why a role declines.
+type messageIn struct {
+	From struct {
+		ID string `json:"id"`
+	} `json:"from"`
+	Content string `json:"content"`
+}
+
+// create maps a payload to the core. files are the documents' bytes in their order.
+func (in packageIn) create(docs []signing.NewDocument) (signing.NewPackage, error) {
+	out := signing.NewPackage{
+		Name: or(in.Name, ""), Description: or(in.Description, ""), EmailMessage: or(in.EmailMessage, ""),
+		Language: or(in.Language, ""), Visibility: or(in.Visibility, ""), Type: or(in.Type, ""),
+		Autocomplete: in.Autocomplete, Due: time.Time(or(in.Due, date{})),
+		Settings: given(in.Settings), Data: given(in.Data), Documents: docs,
+	}
+	switch signing.Status(or(in.Status, "")) {
+	case "", signing.Draft:
+	case signing.Sent:
+		out.Send = true
+	default:
+		return out, errs.New(errs.Invalid, "package.transition", "A new package is DRAFT or SENT.").On("status")
+	}
+	var err error
+	out.Roles, err = rolesIn(in.Roles)
+	return out, err
+}
+
+// change maps a partial update. Roles and documents in the payload are not updated, as at the vendor.
+func (in packageIn) change() signing.Change {
+	out := signing.Change{
+		Name: in.Name, Description: in.Description, EmailMessage: in.EmailMessage, Language: in.Language, Visibility: in.Visibility,
+		Autocomplete: in.Autocomplete, Trashed: in.Trashed, Due: (*time.Time)(in.Due),
+		Settings: given(in.Settings), Data: given(in.Data), Status: signing.Status(or(in.Status, "")),
+	}
+	if len(in.Messages) > 0 {
+		out.DeclineRole, out.DeclineReason = in.Messages[0].From.ID, in.Messages[0].Content
+	}
+	return out
+}
+
+// packageOut is a package with all that belongs to it.
+type packageOut struct {
+	ID                     string         `json:"id"`
+	Name                   string         `json:"name"`
+	Type                   string         `json:"type"`
+	Status                 signing.Status `json:"status"`
+	Trashed                bool           `json:"trashed"`
+	Autocomplete           bool           `json:"autocomplete"`
+	Visibility             string         `json:"visibility"`
+	Description            string         `json:"description"`
+	EmailMessage           string         `json:"emailMessage"`
+	Language               string         `json:"language"`
+	Notarized              bool           `json:"notarized"`
+	Created                date           `json:"created"`
+	Updated                date           `json:"updated"`
+	Due                    *date          `json:"due"`
+	Completed              *date          `json:"completed"`
+	Sender                 userOut        `json:"sender"`
+	Roles                  []roleOut      `json:"roles"`
+	Documents              []documentOut  `json:"documents"`
+	Messages               []messageOut   `json:"messages"`
+	Settings               jsontext.Value `json:"settings"`
+	Limits                 jsontext.Value `json:"limits"`
+	Consent                jsontext.Value `json:"consent"`
+	SignedDocumentDelivery jsontext.Value `json:"signedDocumentDelivery"`
+	Data                   jsontext.Value `json:"data"`
+}
+
+// messageOut is why a signer declined.
+type messageOut struct {
+	Content   string  `json:"content"`
+	Status    string  `json:"status"`
+	Created   date    `json:"created"`
+	Documents none    `json:"documents"`
+	From      userOut `json:"from"`
+	To        none    `json:"to"`
+}
+
+func wordPackage(p signing.Package) packageOut {
+	out := packageOut{
+		ID: p.OuterID, Name: p.Name, Type: p.Type, Status: p.Status, Trashed: p.Trashed, Autocomplete: p.Autocomplete,
+		Visibility: p.Visibility, Description: p.Description, EmailMessage: p.EmailMessage, Language: p.Language,
+		Created: date(p.Created), Updated: date(p.Updated), Due: when(p.Due), Completed: when(p.Completed),
+		Settings: withoutNulls(p.Settings), Data: jsontext.Value(p.Data),
+		Documents: []documentOut{wordConsent(p)}, Roles: []roleOut{}, Messages: []messageOut{},
+	}
+	for _, r := range p.Roles {
+		if r.Kind == signing.Owner {
+			out.Sender = wordUser(r.Signer, p)
+			out.Sender.ID = r.OuterID
+		}
+		out.Roles = append(out.Roles, wordRole(r, p))
+	}
+	for _, d := range p.Documents {
+		out.Documents = append(out.Documents, wordDocument(d))
+	}
+	if d := p.Declined; d != nil {
+		out.Messages = append(out.Messages, wordRefusal(*d, p))
+	}
+	return out
+}
+
+func wordRefusal(d signing.Refusal, p signing.Package) messageOut {
+	from := wordUser(signing.Signer{Email: d.Email}, p)
+	from.ID, from.Name, from.FirstName = d.Role, d.By, d.By
+	return messageOut{Content: d.Reason, Status: "NEW", Created: date(d.At), From: from}
+}
+
+// wordUser is a signer as a user; he has no dates of his own, so the package's stand there.
+func wordUser(s signing.Signer, p signing.Package) userOut {
+	return userOut{
+		ID: s.OuterID, Name: strings.TrimSpace(s.FirstName + " " + s.LastName), Email: s.Email, FirstName: s.FirstName,
+		LastName: s.LastName, Title: s.Title, Company: s.Company, Phone: s.Phone, Language: s.Language,
+		Created: date(p.Created), Updated: date(p.Updated),
+	}
+}
+
+// statusOf reads the query parameter of a list: what the vendor documents, and
+// the names of states that its libraries send.
+func statusOf(query, predefined string) (status []signing.Status, trashed *bool, err error) {
+	yes, no := true, false
+	for name, value := range map[string]string{"query": query, "predefined": predefined} {
+		if value == "" {
+			continue
+		}
+		found, ok := selections[strings.ToLower(value)]
+		if !ok {
+			return nil, nil, badQuery(name)
+		}
+		if strings.EqualFold(value, "trashed") {
+			return nil, &yes, nil
+		}
+		status = found
+	}
+	return status, &no, nil
+}
+
+// selections are the values of query and predefined; an empty list is every state.
+var selections = map[string][]signing.Status{
+	"drafts":            {signing.Draft},
+	"draft":             {signing.Draft},
+	"inbox":             {signing.Sent, signing.Completed, signing.Archived, signing.Declined},
+	"sent":              {signing.Sent},
+	"awaitingsignature": {signing.Sent},
+	"completed":         {signing.Completed},
+	"archived":          {signing.Archived},
+	"declined":          {signing.Declined},
+	"all":               {},
+	"trashed":           {},
+}

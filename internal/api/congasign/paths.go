@@ -1,0 +1,35 @@
+package congasign
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Prefixes of the one tree: Conga writes /api/cs-… and /api/sign/v1/cs-…,
+// OneSpan's libraries /api/…. The two with "sign/cs-packages" are misprints of
+// Conga's pages that occur in copied code.
+var (
+	tree     = regexp.MustCompile(`^/api(?:/sign/v1)?/(?:cs-)?`)
+	misprint = regexp.MustCompile(`^(?:/api/sign)?/v1/sign/cs-packages(?:/|$)`)
+)
+
+// elsewhere are paths below /api that belong to other surfaces, served or not.
+// Letter case does not count, for some of those surfaces ignore it.
+var elsewhere = []string{"/api/rest/v6", "/api/gateway", "/api/user-management", "/api/v1/auth", "/api/users", "/api/accounts"}
+
+// claim strips the prefix: every alias of an operation becomes one path.
+func claim(escaped string) (string, bool) {
+	if misprint.MatchString(escaped) {
+		return "/" + escaped[strings.Index(escaped, "packages"):], true
+	}
+	lower := strings.ToLower(escaped)
+	if slices.ContainsFunc(elsewhere, func(p string) bool { return lower == p || strings.HasPrefix(lower, p+"/") }) {
+		return "", false
+	}
+	prefix := tree.FindString(escaped)
+	if prefix == "" {
+		return "", false
+	}
+	return "/" + escaped[len(prefix):], true
+}

@@ -1,0 +1,74 @@
+package congasign
+
+import (
+	"countersign.dev/internal/api"
+	"countersign.dev/internal/directory"
+)
+
+// inviteSender is idempotent: who is a sender already is answered as he is.
+func (s *surface) inviteSender(r *api.Request) (api.Answer, error) {
+	var in senderIn
+	if err := r.JSON(&in); err != nil {
+		return api.Answer{}, err
+	}
+	u, _, err := s.dir.InviteSender(r.Context(), r.Principal, in.invitation())
+	return s.answerSender(r, u, err)
+}
+
+// listSenders gives one sender when no range is asked for, as the vendor documents.
+func (s *surface) listSenders(r *api.Request) (api.Answer, error) {
+	from, to, err := window(r)
+	if err != nil {
+		return api.Answer{}, err
+	}
+	if from == 0 && to == 0 {
+		from, to = 1, 1
+	}
+	users, count, err := s.dir.ListSenders(r.Context(), r.Principal,
+		directory.Query{From: from, To: to, Search: r.Query("search"), Dir: r.Query("dir")})
+	if err != nil {
+		return api.Answer{}, err
+	}
+	account, err := s.dir.Account(r.Context(), r.Principal)
+	out := result[senderOut]{Count: count}
+	for _, u := range users {
+		out.Results = append(out.Results, wordSender(u, account))
+	}
+	return api.Answer{JSON: out}, err
+}
+
+func (s *surface) getSender(r *api.Request) (api.Answer, error) {
+	u, err := s.dir.GetSender(r.Context(), r.Principal, r.Path("sender"))
+	return s.answerSender(r, u, err)
+}
+
+func (s *surface) updateSender(r *api.Request) (api.Answer, error) {
+	var in senderIn
+	if err := r.JSON(&in); err != nil {
+		return api.Answer{}, err
+	}
+	u, err := s.dir.UpdateSender(r.Context(), r.Principal, r.Path("sender"), in.change())
+	return s.answerSender(r, u, err)
+}
+
+func (s *surface) deleteSender(r *api.Request) (api.Answer, error) {
+	return noContent(s.dir.DeleteSender(r.Context(), r.Principal, r.Path("sender")))
+}
+
+// reinviteSender mails the invitation again.
+func (s *surface) reinviteSender(r *api.Request) (api.Answer, error) {
+	u, err := s.dir.GetSender(r.Context(), r.Principal, r.Path("sender"))
+	if err != nil {
+		return api.Answer{}, err
+	}
+	u, _, err = s.dir.InviteSender(r.Context(), r.Principal, directory.NewUser{Email: u.Email, FirstName: u.FirstName, LastName: u.LastName})
+	return s.answerSender(r, u, err)
+}
+
+func (s *surface) answerSender(r *api.Request, u directory.User, err error) (api.Answer, error) {
+	if err != nil {
+		return api.Answer{}, err
+	}
+	account, err := s.dir.Account(r.Context(), r.Principal)
+	return api.Answer{JSON: wordSender(u, account)}, err
+}

@@ -1,0 +1,271 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"countersign.dev/internal/authz"
+	"countersign.dev/internal/errs"
+)
+
+// Authenticator says who a caller is. It refuses with Unauthenticated or Unavailable.
+type Authenticator interface {
+	// Authenticate takes the token after "Bearer".
+	Authenticate(ctx context.Context, bearer string) (authz.Principal, error)
+	// AuthenticateKey takes the API key after "Basic".
+	AuthenticateKey(ctx context.Context, key string) (authz.Principal, error)
+}
+
+// Config is what the hall needs from outside.
+type Config struct {
+	Log           *slog.Logger
+	Authenticator Authenticator
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// WithOrigin puts a call's origin into the context of everything it causes; nil leaves it out.
+	WithOrigin func(context.Context, Origin) context.Context
+	// Realm is named in WWW-Authenticate; "" is Countersign.
+	Realm string
+}
+
+// Hall serves the dialects.
+type Hall struct {
+	Config
+	surfaces []*surface
+	nobody   *surface // answers for paths that no dialect claims
+}
+
+// New makes a hall. The dialects are asked in order which one a path belongs to.
+// It panics when a route table contradicts itself.
+func New(c Config, dialects ...*Dialect) *Hall {
+	if c.Realm == "" {
+		c.Realm = "Countersign"
+	}
+	h := &Hall{Config: c, nobody: newSurface(&Dialect{Name: "none", Refuse: problem})}
+	for _, d := range dialects {
+		h.surfaces = append(h.surfaces, newSurface(d))
+	}
+	return h
+}
+
+// Claims reports whether the path of r is the hall's: all below /api, and what a dialect claims beside it.
+func (h *Hall) Claims(r *http.Request) bool {
+	s, path := h.surface(r)
+	return s != h.nobody || path == "/api" || strings.HasPrefix(path, "/api/")
+}
+
+func (h *Hall) surface(r *http.Request) (*surface, string) {
+	escaped := r.URL.EscapedPath()
+	if len(escaped) > 1 {
+		escaped = strings.TrimSuffix(escaped, "/") // accepted and never redirected
+	}
+	for _, s := range h.surfaces {
+		if path, ok := s.Claim(escaped); ok {
+			return s, path
+		}
+	}
+	return h.nobody, escaped
+}
+
+// event is one call, for its log line.
+type event struct {
+	start   time.Time
+	origin  Origin
+	surface *surface
+	path    string // never logged
+	route   *Route
+	by      authz.Principal
+	err     error
+}
+
+// ServeHTTP answers one call.
+func (h *Hall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e := &event{start: time.Now(), origin: OriginOf(r, h.TrustedProxies)}
+	e.surface, e.path = h.surface(r)
+	out := &answerWriter{ResponseWriter: w}
+	defer func() { h.log(r, e, out) }()
+	out.Header().Set("X-Request-Id", e.origin.RequestID)
+	answer, err := h.answer(out, r, e)
+	if err != nil {
+		answer = h.refuse(e, err)
+	}
+	if err := write(out, answer); err != nil {
+		e.err = errors.Join(e.err, fmt.Errorf("write the answer: %w", err))
+		if out.status != 0 {
+			panic(http.ErrAbortHandler) // the client must see that it is cut short
+		}
+		_ = write(out, h.refuse(e, e.err))
+	}
+}
+
+// answer runs a call through the hall up to its handler.
+func (h *Hall) answer(w http.ResponseWriter, r *http.Request, e *event) (a Answer, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	route, values, err := e.surface.match(r.Method, e.path)
+	if err != nil {
+		return Answer{}, err
+	}
+	e.route = route
+	if e.by, err = h.authenticate(r, e.surface, route); err != nil {
+		return Answer{}, err
+	}
+	if err := declared(route, e.by); err != nil {
+		return Answer{}, err
+	}
+	if err := limitBody(w, r, route); err != nil {
+		return Answer{}, err
+	}
+	query, err := readQuery(r)
+	if err != nil {
+		return Answer{}, err
+	}
+	if h.WithOrigin != nil {
+		r = r.WithContext(h.WithOrigin(r.Context(), e.origin))
+	}
+	return route.Handle(&Request{HTTP: r, Principal: e.by, path: values, query: query})
+}
+
+func (h *Hall) authenticate(r *http.Request, s *surface, route *Route) (authz.Principal, error) {
+	if route.Right == Public {
+		return authz.Principal{}, nil
+	}
+	headers := r.Header.Values("Authorization")
+	if len(headers) == 0 {
+		return authz.Principal{}, errs.New(errs.Unauthenticated, "token.missing", "An access token is needed.")
+	}
+	scheme, credentials, _ := strings.Cut(headers[0], " ")
+	credentials = strings.TrimSpace(credentials)
+	switch {
+	case len(headers) > 1:
+	case strings.EqualFold(scheme, "Bearer") && credentials != "":
+		return h.Authenticator.Authenticate(r.Context(), credentials)
+	case strings.EqualFold(scheme, "Basic") && credentials != "" && s.APIKeys:
+		return h.Authenticator.AuthenticateKey(r.Context(), credentials)
+	}
+	return authz.Principal{}, errs.New(errs.Unauthenticated, "token.invalid", "The Authorization header cannot be used.")
+}
+
+// declared keeps the house rule that every route names its right.
+func declared(route *Route, p authz.Principal) error {
+	switch route.Right {
+	case Public:
+		return nil
+	case "":
+		return errs.New(errs.Denied, "right.undeclared", "Nobody may call this.")
+	}
+	return p.Need(route.Right)
+}
+
+func limitBody(w http.ResponseWriter, r *http.Request, route *Route) error {
+	limit := route.Body
+	if limit == 0 {
+		limit = defaultBody
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return errs.New(errs.Unsupported, "media.encoding", "Send the body without a content encoding.")
+	}
+	if r.ContentLength > limit {
+		return bodyTooLarge(limit)
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
+	return nil
+}
+
+func readQuery(r *http.Request) (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, errs.New(errs.Invalid, "query.malformed", "The query cannot be read.").Because(err)
+	}
+	return query, plainValues(query)
+}
+
+// refuse has the dialect word an error. Only a refusal is told, never a fault.
+func (h *Hall) refuse(e *event, err error) Answer {
+	e.err = err
+	refusal, ok := errors.AsType[*errs.Error](err)
+	if !ok {
+		refusal = errs.New(errs.Fault, "fault", "")
+	}
+	a := e.surface.Refuse(e.path, refusal)
+	if a.Header == nil {
+		a.Header = map[string]string{}
+	}
+	switch a.Status {
+	case http.StatusUnauthorized:
+		a.Header["WWW-Authenticate"] = h.challenge(refusal)
+	case http.StatusMethodNotAllowed:
+		a.Header["Allow"] = refusal.Params["allow"]
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		a.Header["Retry-After"] = "1"
+	}
+	return a
+}
+
+// challenge has no error when no credentials were sent (RFC 6750 §3.1).
+func (h *Hall) challenge(e *errs.Error) string {
+	c := fmt.Sprintf("Bearer realm=%q", h.Realm)
+	if e.What != "token.missing" {
+		c += `, error="invalid_token"`
+	}
+	return c
+}
+
+// log writes the one line of a call: the route's pattern, never the path or
+// query, which may hold personal data or a link's secret.
+func (h *Hall) log(r *http.Request, e *event, out *answerWriter) {
+	level, attrs := slog.LevelInfo, []slog.Attr{
+		slog.String("request_id", e.origin.RequestID),
+		slog.String("surface", e.surface.Name),
+		slog.String("method", printable(r.Method, 20)),
+		slog.Int("status", out.status),
+		slog.Duration("duration", time.Since(e.start)),
+	}
+	if e.route != nil {
+		attrs = append(attrs, slog.String("route", e.route.Pattern()))
+	}
+	if e.by.Account != "" {
+		attrs = append(attrs, slog.String("client", e.by.Client), slog.String("account", e.by.Account), slog.String("user", e.by.User))
+	}
+	if e.err != nil {
+		attrs = append(attrs, slog.String("error", e.err.Error()))
+	}
+	if e.err != nil && errs.KindOf(e.err) == errs.Fault && r.Context().Err() == nil {
+		level = slog.LevelError
+	}
+	h.Log.LogAttrs(r.Context(), level, "api call", attrs...)
+}
+
+// answerWriter remembers the status.
+type answerWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *answerWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *answerWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets a handler reach the connection (http.ResponseController).
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
