@@ -40,13 +40,13 @@ func (q *Queue) Idle(ctx context.Context) error {
 	defer stop()
 	for {
 		poke(q.look)
-		var busy int
+		var busy bool
 		err := q.db.Read(ctx, func(tx *db.Tx) (err error) {
-			busy, err = db.One[int](tx, `select count(*) from jobs
-				where (state = 'running' or (state = 'ready' and due_ms <= clock_ms())) and kind in `+kinds, args...)
+			busy, err = db.One[bool](tx, `select exists (select 1 from jobs
+				where (state = 'running' or (state = 'ready' and due_ms <= (select clock_ms()))) and kind in `+kinds+`)`, args...)
 			return err
 		})
-		if err != nil || busy == 0 {
+		if err != nil || !busy {
 			return err
 		}
 		select {

@@ -1,0 +1,245 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"countersign.dev/internal/db/dbtest"
+)
+
+// patience is how long a browser may take for one step before the test fails.
+const patience = 30 * time.Second
+
+// axeFile finds faults of accessibility; it is fetched by third_party/fetch.sh.
+const axeFile = "testdata/axe/axe.min.js"
+
+// chrome starts a browser, or skips the test when none is installed.
+func chrome(t *testing.T) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		dbtest.Missing(t, "no Chromium: install it to run the browser tests")
+	}
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-background-networking", true))...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+// screen is what a person sits at.
+type screen struct {
+	width, height int64
+	scale         float64
+	scheme        string
+}
+
+var (
+	desktop = screen{1280, 860, 1, "light"}
+	phone   = screen{360, 740, 2, "dark"}
+)
+
+// tab is a person's browser: a profile of its own, nothing shared with others.
+type tab struct {
+	t    *testing.T
+	ctx  context.Context
+	name string
+	mu   sync.Mutex
+	bad  []string // scripts that failed, and what the content policy refused
+}
+
+func newTab(t *testing.T, browser context.Context, name string, s screen) *tab {
+	t.Helper()
+	b := &tab{t: t, name: name}
+	var cancel context.CancelFunc
+	b.ctx, cancel = chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	if err := chromedp.Listen(b.ctx, b.listen); err != nil {
+		t.Fatal(err)
+	}
+	b.do(chromedp.EmulateViewport(s.width, s.height, chromedp.EmulateScale(s.scale)),
+		chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+			_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+				{Name: "prefers-color-scheme", Value: s.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+			return err
+		}))
+	t.Cleanup(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, what := range b.bad {
+			t.Errorf("%s's browser: %s", name, what)
+		}
+		if t.Failed() {
+			t.Logf("%s was at %s", name, must(chromedp.Run(b.ctx, chromedp.Location())))
+			b.shot("failed")
+		}
+	})
+	return b
+}
+
+// listen notes failures of our scripts and refusals of the content policy.
+func (b *tab) listen(event any) {
+	what := ""
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		what = e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			what += " " + e.ExceptionDetails.Exception.Description
+		}
+	case *cdplog.EventEntryAdded:
+		if strings.Contains(e.Entry.Text, "Content Security Policy") {
+			what = e.Entry.Text
+		}
+	}
+	if what != "" {
+		b.mu.Lock()
+		b.bad = append(b.bad, what)
+		b.mu.Unlock()
+	}
+}
+
+// do takes steps, each within the patience.
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		b.t.Fatalf("%s: %v", b.name, err)
+	}
+}
+
+func (b *tab) open(address string) { b.t.Helper(); b.do(chromedp.Navigate(address)) }
+
+// click waits until the element can be seen and presses it.
+func (b *tab) click(css string) {
+	b.t.Helper()
+	b.do(chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Click(chromedp.CSS(css)))
+}
+
+func (b *tab) see(css string) { b.t.Helper(); b.do(chromedp.WaitVisible(chromedp.CSS(css))) }
+
+// until waits until a JavaScript expression is true, over page loads too.
+func (b *tab) until(expression string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	for {
+		_, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(patience)))
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			b.t.Fatalf("%s waits in vain for %s: %v\n%s", b.name, expression, err, b.text("body"))
+		}
+	}
+}
+
+// text is what an element shows.
+func (b *tab) text(css string) string {
+	b.t.Helper()
+	return eval[string](b, "document.querySelector("+strconv.Quote(css)+")?.innerText ?? ''")
+}
+
+func eval[T any](b *tab, expression string) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%s: %s: %v", b.name, expression, err)
+	}
+	return v
+}
+
+// keys types as a person does.
+func (b *tab) keys(text string) { b.t.Helper(); b.do(chromedp.KeyEvent(text)) }
+
+// shot keeps a picture, when COUNTERSIGN_SCREENSHOTS names a folder.
+func (b *tab) shot(name string) {
+	b.t.Helper()
+	folder := os.Getenv("COUNTERSIGN_SCREENSHOTS")
+	if folder == "" {
+		return
+	}
+	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.t.Errorf("picture %s: %v", name, err)
+		return
+	}
+	if err := os.WriteFile(filepath.Join(folder, name+"-"+b.name+".png"), png, 0o644); err != nil {
+		b.t.Error(err)
+	}
+}
+
+// look takes a picture and examines the page: nothing serious may stand in the
+// way of people with assistive technology, and nothing may be wider than the screen.
+func (b *tab) look(name string) {
+	b.t.Helper()
+	b.shot(name)
+	if wide := eval[float64](b, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
+		b.t.Errorf("%s: the page is %v pixels wider than %s's screen", name, wide, b.name)
+	}
+	script, err := os.ReadFile(axeFile)
+	if err != nil {
+		dbtest.Missing(b.t, "no axe: run third_party/fetch.sh")
+	}
+	eval[bool](b, string(script)+";true")
+	found := eval[string](b, `axe.run({resultTypes: ["violations"]}).then((result) => result.violations
+		.filter((v) => v.impact === "serious" || v.impact === "critical")
+		.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " " + n.failureSummary).join("; ")).join("\n"))`)
+	if found != "" {
+		b.t.Errorf("%s (%s): axe found\n%s", name, b.name, found)
+	}
+}
+
+// draw makes a stroke with the pointer across an element.
+func (b *tab) draw(css string) {
+	b.t.Helper()
+	box := eval[[]float64](b, fmt.Sprintf(`(() => { const r = document.querySelector(%q).getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; })()`, css))
+	at := func(x, y float64) (float64, float64) { return box[0] + x*box[2], box[1] + y*box[3] }
+	x, y := at(.2, .6)
+	b.do(chromedp.MouseEvent("mousePressed", x, y, chromedp.Button("left"), chromedp.ClickCount(1)))
+	for i := range 30 {
+		f := float64(i) / 29
+		x, y = at(.2+.6*f, .6-.35*f*(1-f)*4*float64(1-2*(i/6%2)))
+		b.do(chromedp.MouseEvent("mouseMoved", x, y, chromedp.Button("left")))
+	}
+	b.do(chromedp.MouseEvent("mouseReleased", x, y, chromedp.Button("left"), chromedp.ClickCount(1)))
+}
+
+// tabTo presses Tab until an element has the focus: what the mouse can, the keyboard can.
+func (b *tab) tabTo(css string) {
+	b.t.Helper()
+	for range 80 {
+		if eval[bool](b, fmt.Sprintf("document.activeElement?.matches(%q) ?? false", css)) {
+			return
+		}
+		b.keys(kb.Tab)
+	}
+	b.t.Fatalf("%s cannot reach %s by the Tab key", b.name, css)
+}

@@ -1,0 +1,16 @@
+package web
+
+import "net/http"
+
+// consent records that the signer agrees to sign electronically.
+func (s *site) consent(w http.ResponseWriter, r *http.Request) error {
+	var in epochJSON
+	if err := decode(w, r, &in); err != nil {
+		return err
+	}
+	if err := s.Signing.Consent(r.Context(), visit(r), in.Epoch); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

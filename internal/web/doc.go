@@ -1,0 +1,36 @@
+// Package web is what people see in a browser: the page behind an invitation's
+// link, the signing page, a member's inbox, the verify page and, in the demo, the
+// mailbox. Pages are html/template; scripts are plain ES modules of our own; nothing
+// comes from another host. It holds no rules: every act is one call of signing.
+//
+// # The way through the pages
+//
+//	GET  /s/{token}             what is waiting; changes nothing            (rule: reading never locks)
+//	POST /s                     token in the body → cookie → 303 /sign/{handle}
+//	GET  /sign/{handle}         by standing: code · lobby · waiting · signing page · signed · closed
+//	POST /sign/{handle}/code/send, …/code     the mailbox proof
+//	POST /sign/{handle}/take    with the page's nonce: a form (→ 303 …?lease={epoch}) or JSON (→ the lease)
+//	POST /sign/{handle}/beat, consent, fill, sign, decline     JSON, each with the epoch
+//	POST /sign/{handle}/leave                 JSON ("finish later")
+//	POST /sign/{handle}/watch                 a form or JSON
+//	GET  /sign/{handle}/state                 how it stands, polled
+//	GET  /sign/{handle}/d/{doc}/{n}.png       a page as an image; {n}.json its words; copy the PDF
+//	GET  /inbox · GET, POST /verify · GET /mailbox… · GET /assets/…
+//
+// The person who presses "Start signing" on the link's page presses once: the same
+// intent is carried through the code page to the lease.
+//
+// # Keeping others out
+//
+// The token of a link stands in one address only; the first POST exchanges it for
+// a cookie, pages forbid referrers, and the log holds route patterns instead of
+// paths. Cross-origin writes are refused (net/http CrossOriginProtection); taking the
+// lease needs a nonce bound to browser and page as well. The content policy allows
+// scripts, styles and images of this host only, inline ones never.
+//
+// # What it does not do
+//
+// It never sends bytes of a document from the browser to the seal, keeps no
+// session of its own, and does not decide who is identified: authn does, through
+// signing.
+package web

@@ -1,0 +1,178 @@
+package web
+
+import (
+	"context"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"countersign.dev/internal/evidence"
+	"countersign.dev/internal/signing"
+)
+
+// Config of the pages. Signing, Keys and Log are needed.
+type Config struct {
+	// BaseURL is the outside URL without a trailing slash; https makes the cookie Secure.
+	BaseURL string
+	// Product is the name on every page; "" is Countersign.
+	Product string
+	Signing *signing.Signing
+	// Keys make the page nonce; secret.Box, the same on every replica.
+	Keys Keys
+	// Verify reports on a file for the verify page; nil leaves the page out.
+	Verify func(ctx context.Context, file []byte) (evidence.Report, error)
+	// MaxFile is the largest file in bytes the verify page takes; 0 is 48 MiB, three
+	// times what is taken for signing, because stamps and evidence are added.
+	MaxFile int64
+	// Mailbox shows the built-in mailbox, to callers on this machine only; nil leaves it out.
+	Mailbox *Mailbox
+	Log     *slog.Logger
+}
+
+// Keys is a keyed hash.
+type Keys interface {
+	Hash(purpose, secret string) []byte
+	Matches(purpose, secret string, hash []byte) bool
+}
+
+// Mailbox is the built-in mailbox of the demo.
+type Mailbox struct {
+	// List gives the letters to an address, newest first; "" means everybody's.
+	List func(ctx context.Context, to string) ([]Letter, error)
+	// Attachment gives the n-th attachment, from 0, of a letter.
+	Attachment func(ctx context.Context, id string, n int) (name, mime string, data []byte, err error)
+}
+
+// Letter is one delivered message.
+type Letter struct {
+	ID, To, Subject string
+	Date            time.Time
+	Text, HTML      string
+	Links           []string
+	Attachments     []Attachment
+}
+
+// Attachment of a letter. Size is in bytes.
+type Attachment struct {
+	Name, MIME string
+	Size       int64
+}
+
+const defaultMaxFile = 48 << 20
+
+// site serves the pages.
+type site struct {
+	Config
+	secure bool // the cookie travels by https only
+	assets *assets
+	pages  map[string]*template.Template
+}
+
+// New returns the handler of all pages. It answers every path, so it belongs
+// behind the API's prefixes.
+func New(c Config) (http.Handler, error) {
+	if c.Product == "" {
+		c.Product = "Countersign"
+	}
+	if c.MaxFile == 0 {
+		c.MaxFile = defaultMaxFile
+	}
+	base, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{Config: c, secure: base.Scheme == "https"}
+	if s.assets, err = loadAssets(); err != nil {
+		return nil, err
+	}
+	if s.pages, err = s.loadPages(); err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	for _, route := range s.routes() {
+		mux.Handle(route.pattern, s.serve(route))
+	}
+	guard := http.NewCrossOriginProtection()
+	if base.Host != "" {
+		if err := guard.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
+			return nil, err
+		}
+	}
+	guard.SetDenyHandler(http.HandlerFunc(s.crossOrigin))
+	return s.logged(s.hardened(guard.Handler(mux))), nil
+}
+
+// audience is who may see a route; the role every page declares.
+type audience int
+
+const (
+	public   audience = iota // anybody
+	visitor                  // a browser that came through a link: signing checks its cookie
+	loopback                 // callers on this machine
+)
+
+// shape is the form a route's errors take.
+type shape int
+
+const (
+	html shape = iota
+	data
+)
+
+// route is one line of the route table.
+type route struct {
+	pattern string
+	who     audience
+	shape   shape
+	handle  func(http.ResponseWriter, *http.Request) error
+}
+
+func (s *site) routes() []route {
+	routes := []route{
+		{"GET /{$}", public, html, s.front},
+		{"GET /assets/{version}/{file}", public, html, s.asset},
+		{"GET /favicon.ico", public, html, s.favicon},
+		{"GET /s/{token}", public, html, s.link},
+		{"GET /s", public, html, s.linkAgain},
+		{"POST /s", public, html, s.enter},
+		{"GET /inbox", visitor, html, s.inbox},
+		{"GET /sign/{handle}", visitor, html, s.ceremony},
+		{"GET /sign/{handle}/code", visitor, html, s.codeAgain},
+		{"POST /sign/{handle}/code/send", visitor, html, s.sendCode},
+		{"POST /sign/{handle}/code", visitor, html, s.proveCode},
+		{"POST /sign/{handle}/take", visitor, html, s.take},
+		{"POST /sign/{handle}/leave", visitor, data, s.leave},
+		{"POST /sign/{handle}/watch", visitor, html, s.watch},
+		{"POST /sign/{handle}/beat", visitor, data, s.beat},
+		{"POST /sign/{handle}/consent", visitor, data, s.consent},
+		{"POST /sign/{handle}/fill", visitor, data, s.fill},
+		{"POST /sign/{handle}/sign", visitor, data, s.sign},
+		{"POST /sign/{handle}/decline", visitor, data, s.decline},
+		{"GET /sign/{handle}/state", visitor, data, s.state},
+		{"GET /sign/{handle}/d/{doc}/{page}", visitor, data, s.documentPage},
+		{"GET /sign/{handle}/d/{doc}/copy", visitor, html, s.copy},
+		{"/", public, html, s.unknown},
+	}
+	if s.Verify != nil {
+		routes = append(routes,
+			route{"GET /verify", public, html, s.verifyForm},
+			route{"POST /verify", public, html, s.verify})
+	}
+	if s.Mailbox != nil {
+		routes = append(routes,
+			route{"GET /mailbox", loopback, html, s.mailbox},
+			route{"GET /mailbox/m/{id}", loopback, html, s.letter},
+			route{"GET /mailbox/m/{id}/body", loopback, html, s.letterBody},
+			route{"GET /mailbox/m/{id}/a/{n}", loopback, html, s.letterAttachment},
+			route{"GET /mailbox/api/messages", loopback, data, s.messages})
+	}
+	return routes
+}
+
+// wantsData tells whether the request speaks JSON rather than a form.
+func wantsData(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/json")
+}
