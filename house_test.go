@@ -36,7 +36,7 @@ var mayImport = map[string]string{
 	"api/apitest":   "api",
 	"api/conga":     "api authn authz directory errs",
 	"api/congasign": "api audit authn authz directory errs signing",
-	"web":           "audit authn authz directory errs evidence pdf signing",
+	"web":           "api audit authn authz directory errs evidence pdf signing",
 	"demo":          "server",
 	"server": "api api/conga api/congasign audit authn authz blob db directory errs evidence jobs mail pdf seal " +
 		"secret signing web",
@@ -213,4 +213,29 @@ func TestNoRealAddresses(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// docs/security-tests.md names tests that exist.
+func TestSecurityTestsExist(t *testing.T) {
+	text, err := os.ReadFile("docs/security-tests.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exists := map[string]bool{}
+	for _, s := range sources(t, true) {
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok {
+				exists[f.Name.Name] = true
+			}
+		}
+	}
+	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllSubmatch(text, -1)
+	for _, m := range named {
+		if !exists[string(m[1])] {
+			t.Errorf("there is no %s", m[1])
+		}
+	}
+	if len(named) < 30 {
+		t.Errorf("only %d tests are named", len(named))
+	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Attack P8: what the decoder refuses on every surface, wherever in the body it stands.
-func TestDecodeRefuses(t *testing.T) {
+func TestP8DecodeRefuses(t *testing.T) {
 	for name, body := range map[string]string{
 		"nothing":                    ``,
 		"white space":                " \n",

@@ -15,7 +15,7 @@ func part(disposition, data string) string {
 }
 
 // Attack P7, the hall's half of it.
-func TestPartsRefused(t *testing.T) {
+func TestP7PartsRefused(t *testing.T) {
 	server, _ := newHall(t)
 	end := "--" + boundary + "--\r\n"
 	for name, c := range map[string]struct {
@@ -58,7 +58,7 @@ func TestPartsRead(t *testing.T) {
 }
 
 // A hundred thousand parts are refused after two hundred, without keeping them.
-func TestPartsCounted(t *testing.T) {
+func TestP7PartsCounted(t *testing.T) {
 	d := testDialect()
 	for i := range d.Routes {
 		if d.Routes[i].Path == "/parts" {

@@ -12,32 +12,13 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"countersign.dev/internal/api"
 	"countersign.dev/internal/audit"
 	"countersign.dev/internal/errs"
 )
 
-// statuses of refusals; a Fault is 500.
-var statuses = map[errs.Kind]int{
-	errs.Invalid:          http.StatusBadRequest,
-	errs.Unauthenticated:  http.StatusUnauthorized,
-	errs.Denied:           http.StatusForbidden,
-	errs.NotFound:         http.StatusNotFound,
-	errs.Conflict:         http.StatusConflict,
-	errs.Unprocessable:    http.StatusUnprocessableEntity,
-	errs.TooLarge:         http.StatusRequestEntityTooLarge,
-	errs.Unsupported:      http.StatusUnsupportedMediaType,
-	errs.Limited:          http.StatusTooManyRequests,
-	errs.Unavailable:      http.StatusServiceUnavailable,
-	errs.NotServed:        http.StatusNotImplemented,
-	errs.MethodNotAllowed: http.StatusMethodNotAllowed,
-}
-
-func statusOf(err error) int {
-	if status, ok := statuses[errs.KindOf(err)]; ok {
-		return status
-	}
-	return http.StatusInternalServerError
-}
+// statusOf is the HTTP status of a refusal; a fault's is 500.
+func statusOf(err error) int { return api.Status(errs.KindOf(err)) }
 
 // entry is what the request's one log line will say besides the route.
 type entry struct{ err error }

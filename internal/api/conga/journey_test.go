@@ -119,7 +119,7 @@ func TestPaging(t *testing.T) {
 }
 
 // Attack P8 at this surface.
-func TestBadJSON(t *testing.T) {
+func TestP8BadJSON(t *testing.T) {
 	s := newStack(t, dbtest.SQLite(t))
 	for name, body := range map[string]string{
 		"member twice": `{"Email":"a@example.com","Email":"b@example.com"}`, "unknown member twice": `{"z":1,"z":2}`, "trailing data": seedUser + `{}`,
