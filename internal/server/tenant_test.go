@@ -77,6 +77,13 @@ const blankPage = "%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0
 // send sends a package of so many documents to the group, by the API of a server.
 func (w *tenant) send(base string, documents int) string {
 	w.t.Helper()
+	w.sent++
+	id, err := w.trySend(base, documents)
+	must(w.t, err)
+	return id
+}
+
+func (w *tenant) trySend(base string, documents int) (id string, err error) {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	var docs []any
@@ -89,25 +96,28 @@ func (w *tenant) send(base string, documents int) string {
 		docs = append(docs, map[string]any{"id": name, "name": name, "approvals": []any{map[string]any{"role": "r", "fields": []any{
 			map[string]any{"type": "SIGNATURE", "subtype": "FULLNAME", "left": 100, "top": 100, "width": 200, "height": 50, "page": 0}}}}})
 	}
-	w.sent++
 	payload, err := json.Marshal(map[string]any{"name": w.lastName(), "type": "PACKAGE", "status": "SENT", "documents": docs,
 		"roles": []any{map[string]any{"id": "r", "signers": []any{map[string]any{"group": map[string]string{"id": w.group.OuterID}}}}}})
 	must(w.t, err)
 	must(w.t, form.WriteField("payload", string(payload)))
 	must(w.t, form.Close())
 	r, err := http.NewRequestWithContext(w.t.Context(), "POST", base+"/api/packages", &body)
-	must(w.t, err)
+	if err != nil {
+		return "", err
+	}
 	r.Header.Set("Content-Type", form.FormDataContentType())
 	r.Header.Set("Authorization", "Bearer "+w.bearer)
 	answer, err := http.DefaultClient.Do(r)
-	must(w.t, err)
+	if err != nil {
+		return "", err
+	}
 	defer answer.Body.Close()
 	var made struct{ ID string }
 	text, err := io.ReadAll(answer.Body)
 	if err := errors.Join(err, json.Unmarshal(text, &made)); err != nil || made.ID == "" {
-		w.t.Fatalf("send: %s %s %v", answer.Status, text, err)
+		return "", fmt.Errorf("send: %s %s %w", answer.Status, text, err)
 	}
-	return made.ID
+	return made.ID, nil
 }
 
 // mailed waits for a mail to an address that find likes.
@@ -274,4 +284,26 @@ func (b *member) sign() {
 	epoch := b.epoch()
 	b.must("consent", map[string]any{"epoch": epoch})
 	b.must("sign", map[string]any{"epoch": epoch, "mark": map[string]string{"kind": "typed"}, "initials": map[string]string{"kind": "typed"}})
+}
+
+// since is when the lease the member sees began.
+func (b *member) since() (began time.Time, err error) {
+	b.t.Helper()
+	body, _ := b.get(b.base + "/sign/" + b.handle + "/state")
+	var s struct{ Lease struct{ Since time.Time } }
+	err = json.Unmarshal([]byte(body), &s)
+	return s.Lease.Since, err
+}
+
+// moved is a cookie jar whose cookies go to another address of the same site.
+func moved(t *testing.T, jar http.CookieJar, from, to string) http.CookieJar {
+	t.Helper()
+	old, err := url.Parse(from)
+	must(t, err)
+	now, err := url.Parse(to)
+	must(t, err)
+	next, err := cookiejar.New(nil)
+	must(t, err)
+	next.SetCookies(now, jar.Cookies(old))
+	return next
 }
