@@ -29,7 +29,7 @@ func (s *site) verify(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		page.File = name
 		var report evidence.Report
-		report, err = s.Verify(r.Context(), file)
+		report, err = s.judge(r, file)
 		page.Report = &report
 	}
 	code := http.StatusOK
@@ -39,6 +39,18 @@ func (s *site) verify(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.render(w, r, code, "verify", page)
+}
+
+// judge verifies one file at a time: the page is open to anybody, and an altered
+// file takes many renderings, which must not crowd out those who sign.
+func (s *site) judge(r *http.Request, file []byte) (evidence.Report, error) {
+	select {
+	case s.judging <- struct{}{}:
+		defer func() { <-s.judging }()
+		return s.Verify(r.Context(), file)
+	case <-r.Context().Done():
+		return evidence.Report{}, r.Context().Err()
+	}
 }
 
 // upload reads the one file of the form, at most max bytes.

@@ -69,6 +69,8 @@ type site struct {
 	secure bool // the cookie travels by https only
 	assets *assets
 	pages  map[string]*template.Template
+	// judging holds whoever has a file verified just now.
+	judging chan struct{}
 }
 
 // New returns the handler of all pages. It answers every path, so it belongs
@@ -84,7 +86,7 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Config: c, secure: base.Scheme == "https"}
+	s := &site{Config: c, secure: base.Scheme == "https", judging: make(chan struct{}, 1)}
 	if s.assets, err = loadAssets(); err != nil {
 		return nil, err
 	}
