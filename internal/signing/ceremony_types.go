@@ -67,7 +67,8 @@ type Ceremony struct {
 	Me           Me
 	Documents    []CeremonyDocument
 	Consent      Consent
-	Others       []Progress // every signing role, in order, with mine
+	Heartbeat    time.Duration // how often the page tells that the visitor is active
+	Others       []Progress    // every signing role, in order, with mine
 }
 
 // Me is the visitor.

@@ -127,7 +127,7 @@ func (at spot) ceremony(tx *db.Tx) (c Ceremony, err error) {
 	}
 	c = Ceremony{PackageName: at.pkg.Name, SenderName: sender.Name(), AccountName: at.account.Name, EmailMessage: at.pkg.EmailMessage,
 		GroupName: at.group(), Me: Me{Name: at.me.Name, Email: at.me.Email, Identified: identifiedAs[at.how]},
-		Consent: Consent{Text: consentText}}
+		Consent: Consent{Text: consentText}, Heartbeat: at.account.Settings.Heartbeat}
 	if at.role.ConsentBy != nil && *at.role.ConsentBy == at.me.ID {
 		c.Consent.Accepted = instant(at.role.ConsentMs)
 	}

@@ -3,7 +3,6 @@
 // the first beat at once, which turns the soft lease into a hard one.
 import { poll } from "./api.js";
 
-const beatEvery = 30_000;
 const lookEvery = 5_000;
 const warnBelow = 120_000;
 const quiet = 800; // scroll events this soon after our own scrolling are not the person's
@@ -13,6 +12,7 @@ export class Lease {
     this.server = server;
     this.epoch = Number(data.epoch);
     this.stage = data.stage;
+    this.beatEvery = Number(data.heartbeat);
     this.told = told;
     this.lost = false;
     this.acted = false;
@@ -40,7 +40,7 @@ export class Lease {
       if (event.type === "pointermove" && !this.moved(event)) return;
       if (event.type === "scroll" && performance.now() - this.scrolledByUs < quiet) return;
       this.acted = true;
-      if (this.stage === "soft" || performance.now() - this.last > beatEvery) this.beat();
+      if (this.stage === "soft" || performance.now() - this.last > this.beatEvery) this.beat();
     };
     for (const name of ["keydown", "pointerdown", "pointermove", "touchstart", "wheel", "scroll", "input"]) {
       addEventListener(name, act, { capture: true, passive: true });
@@ -130,7 +130,7 @@ export class Lease {
 
   tick() {
     if (this.lost) return;
-    if (this.acted && performance.now() - this.last > beatEvery) this.beat();
+    if (this.acted && performance.now() - this.last > this.beatEvery) this.beat();
     const warn = this.stage === "hard" && this.left < warnBelow;
     if (warn && !this.warned) this.told.warn();
     this.warned = warn;
