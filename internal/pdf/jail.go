@@ -51,7 +51,7 @@ func Open(ctx context.Context, c Config) (*Jail, error) {
 	if c.Parallel <= 0 {
 		c.Parallel = max(2, runtime.NumCPU())
 	}
-	exe, err := os.Executable()
+	exe, err := executable()
 	if err != nil {
 		return nil, err
 	}

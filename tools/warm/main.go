@@ -1,5 +1,5 @@
-// Command warm compiles PDFium into the cache that all tests share, once. Under
-// the race detector the same would take each test binary minutes.
+// Command warm compiles PDFium into the cache that all tests share, once. It is
+// also the child of tests under the race detector, which could not be one.
 package main
 
 import (
