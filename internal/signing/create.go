@@ -98,7 +98,7 @@ func checkPackage(in *NewPackage) error {
 		return err
 	}
 	in.Name = name
-	for field, text := range map[string]string{"description": in.Description, "emailMessage": in.EmailMessage} {
+	for field, text := range map[string]string{"description": in.Description, "emailMessage": in.EmailMessage, "language": in.Language} {
 		if err := plainText(text, field); err != nil {
 			return err
 		}
@@ -162,12 +162,14 @@ func addRoles(tx *db.Tx, p authz.Principal, pkg packageRow, in []NewRole) error 
 		return err
 	}
 	rows := []roleRow{ownerRole(pkg, owner)}
+	named := false // the owner's own role
 	for i, r := range in {
 		row, err := newRole(tx, p, pkg, r)
 		if err != nil {
 			return err
 		}
-		if row.Kind == Person && row.Email == owner.Email {
+		if !named && row.Kind == Person && row.Email == owner.Email {
+			named = true
 			row.Kind, row.State, row.UserID = Owner, viewer, &owner.ID
 			row.SignerID = owner.SenderID
 			rows[0] = row
@@ -195,6 +197,13 @@ func newRole(tx *db.Tx, p authz.Principal, pkg packageRow, in NewRole) (roleRow,
 	row := roleRow{ID: secret.NewID(), PackageID: pkg.ID, OuterID: cmp.Or(in.OuterID, secret.NewGUID()), Name: in.Name,
 		Kind: Person, Sequence: in.Index, Reassign: in.Reassign, EmailMessage: in.EmailMessage, Data: jsonText(in.Data),
 		State: open, SignerID: cmp.Or(in.Signer.OuterID, secret.Alphanumeric(12)), Language: cmp.Or(in.Signer.Language, pkg.Language)}
+	if in.Name != "" {
+		name, err := title(in.Name, "roles.name")
+		if err != nil {
+			return row, err
+		}
+		row.Name = name
+	}
 	if in.Index < 0 {
 		return row, errs.New(errs.Invalid, "role.index", "The index of a role is 0 or more.").On("index")
 	}
@@ -245,9 +254,9 @@ func personRole(tx *db.Tx, p authz.Principal, row roleRow, in NewSigner) (roleRo
 	}
 	row.Name = cmp.Or(row.Name, row.signerName())
 	u, err := directory.UserByEmail(tx, p.Account, email)
-	if err == nil {
+	if err == nil && u.Status != directory.Inactive { // the address of one who was deactivated is free for others
 		row.UserID = &u.ID
-	} else if errs.KindOf(err) != errs.NotFound {
+	} else if err != nil && errs.KindOf(err) != errs.NotFound {
 		return row, err
 	}
 	return row, nil
@@ -272,7 +281,11 @@ func outerID(id, field string) error {
 	if len(id) > 128 {
 		return errs.New(errs.Invalid, "id.too_long", "An id has at most 128 characters.").On(field)
 	}
-	if r, bad := unsafeRune(id, false); bad || strings.ContainsAny(id, "/?#%\\") {
+	r, bad := unsafeRune(id, false)
+	if i := strings.IndexAny(id, `/?#%\`); !bad && i >= 0 {
+		r, bad = rune(id[i]), true
+	}
+	if bad {
 		return errs.New(errs.Invalid, "id.malformed", "An id cannot hold %q.", r).On(field)
 	}
 	return nil

@@ -19,7 +19,8 @@ func (s *Signing) Decline(ctx context.Context, v Visit, epoch int64, reason stri
 	if err := declineReason(reason); err != nil {
 		return err
 	}
-	return s.write(ctx, func(tx *db.Tx) error {
+	var at spot
+	err := s.write(ctx, func(tx *db.Tx) error {
 		pkg, err := packageOfHandle(tx, v.Handle)
 		if err != nil {
 			return err
@@ -27,8 +28,7 @@ func (s *Signing) Decline(ctx context.Context, v Visit, epoch int64, reason stri
 		if err := lockOpen(tx, pkg); err != nil && errs.KindOf(err) != errs.Conflict {
 			return err
 		}
-		at, err := s.holding(tx, v, epoch)
-		if err != nil {
+		if at, err = s.holding(tx, v, epoch); err != nil {
 			return err
 		}
 		name, err := at.signingName(tx)
@@ -40,6 +40,10 @@ func (s *Signing) Decline(ctx context.Context, v Visit, epoch int64, reason stri
 		}
 		return s.decline(tx, at.pkg, at.role, Refusal{By: name, Email: at.me.Email, Role: at.role.OuterID, Reason: reason})
 	})
+	if errs.Is(err, "lease.stale") {
+		return s.refused(ctx, at, "act.refused", err)
+	}
+	return err
 }
 
 // declineReason refuses a decline without one (Invalid "package.decline_reason").
@@ -72,11 +76,11 @@ func (s *Signing) decline(tx *db.Tx, pkg packageRow, role roleRow, r Refusal) er
 	}
 	told := map[string]bool{r.Email: true}
 	to := []mail.Address{{Name: sender.Name(), Email: sender.Email}}
-	invitees, err := inviteesOf(tx, pkg.ID)
+	followers, err := followersOf(tx, pkg.ID)
 	if err != nil {
 		return err
 	}
-	for _, who := range invitees {
+	for _, who := range followers {
 		to = append(to, mail.Address{Name: who.Name, Email: who.Email})
 	}
 	group := ""

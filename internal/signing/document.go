@@ -176,7 +176,11 @@ func addDocuments(tx *db.Tx, pkg packageRow, files []file) error {
 	if err != nil {
 		return err
 	}
-	if last+len(files) > maxDocuments {
+	count, err := db.One[int](tx, `select count(*) from documents where package_id = $1`, pkg.ID)
+	if err != nil {
+		return err
+	}
+	if count+len(files) > maxDocuments { // positions are the client's and may leave gaps
 		return errs.New(errs.Invalid, "package.too_many_documents", "A package has at most %d documents.", maxDocuments).On("documents")
 	}
 	for i, f := range files {
@@ -359,7 +363,7 @@ func (s *Signing) DeleteDocument(ctx context.Context, p authz.Principal, pkg, do
 		return err
 	})
 	if err == nil {
-		s.remove(context.WithoutCancel(ctx), gone[0].OriginalBlob, gone[0].ShownBlob)
+		s.remove(context.WithoutCancel(ctx), gone[0].uploaded()...)
 	}
 	return err
 }

@@ -24,11 +24,7 @@ type validation struct {
 
 // Consent records that the visitor accepts to sign electronically; nobody signs before it.
 func (s *Signing) Consent(ctx context.Context, v Visit, epoch int64) error {
-	return s.write(ctx, func(tx *db.Tx) error {
-		at, err := s.holding(tx, v, epoch)
-		if err != nil {
-			return err
-		}
+	return s.acting(ctx, v, epoch, func(tx *db.Tx, at spot) error {
 		changed, err := tx.Exec(`update roles set consent_by = $2, consent_ms = clock_ms()
 			where id = $1 and (consent_by is null or consent_by <> $2)`, at.role.ID, at.me.ID)
 		if err != nil || changed == 0 {
@@ -46,11 +42,7 @@ func (s *Signing) Fill(ctx context.Context, v Visit, epoch int64, field, value s
 	if err := s.checkValue(value); err != nil {
 		return err
 	}
-	return s.write(ctx, func(tx *db.Tx) error {
-		at, err := s.holding(tx, v, epoch)
-		if err != nil {
-			return err
-		}
+	return s.acting(ctx, v, epoch, func(tx *db.Tx, at spot) error {
 		row, err := fieldAt(tx, at.role, field)
 		if err != nil {
 			return err
@@ -70,7 +62,12 @@ func (s *Signing) checkValue(value string) error {
 	if err := plainText(value, "value"); err != nil {
 		return err
 	}
-	return s.drawable(strings.NewReplacer("\r", "", "\n", " ", "\t", " ").Replace(value))
+	return s.drawable(oneLine(value))
+}
+
+// oneLine is a text as it is drawn where there is one line.
+func oneLine(text string) string {
+	return strings.NewReplacer("\r", "", "\n", " ", "\t", " ").Replace(text)
 }
 
 // fieldAt finds an input field of a role.
@@ -80,7 +77,7 @@ func fieldAt(tx *db.Tx, role roleRow, path string) (fieldRow, error) {
 		return fieldRow{}, errs.New(errs.NotFound, "field.unknown", "There is no such field.")
 	}
 	row, err := db.One[fieldRow](tx, `select f.* from fields f join approvals a on a.id = f.approval_id
-		where a.role_id = $1 and a.document_id = $2 and a.outer_id = $3 and f.outer_id = $4 and f.type = 'INPUT' and f.subtype <> 'LABEL'`,
+		where a.role_id = $1 and not a.disabled and a.document_id = $2 and a.outer_id = $3 and f.outer_id = $4 and f.type = 'INPUT' and f.subtype <> 'LABEL'`,
 		role.ID, parts[0], parts[1], parts[2])
 	if errors.Is(err, db.ErrNone) {
 		return row, errs.New(errs.NotFound, "field.unknown", "There is no such field.")

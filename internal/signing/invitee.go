@@ -2,10 +2,12 @@ package signing
 
 import (
 	"cmp"
+	"slices"
 
 	"countersign.dev/internal/audit"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
+	"countersign.dev/internal/errs"
 	"countersign.dev/internal/mail"
 	"countersign.dev/internal/secret"
 )
@@ -23,6 +25,15 @@ type inviteeRow struct {
 type invited struct {
 	User        *string // internal id, nil for outsiders
 	Email, Name string
+}
+
+// person is who plays a role that is no group's: a user by the address and name he has now.
+func (r roleRow) person(tx *db.Tx) (invited, error) {
+	if r.UserID == nil {
+		return invited{Email: r.Email, Name: r.signerName()}, nil
+	}
+	u, err := directory.UserByID(tx, *r.UserID)
+	return invited{User: r.UserID, Email: u.Email, Name: u.Name()}, err
 }
 
 // asking says how people are asked.
@@ -117,7 +128,38 @@ func people(tx *db.Tx, pkg packageRow) (directory.User, directory.Account, error
 	return sender, account, err
 }
 
-// inviteesOf reads a package's invitees, in the order they were asked.
-func inviteesOf(tx *db.Tx, pkg string) ([]inviteeRow, error) {
-	return db.All[inviteeRow](tx, `select * from invitees where package_id = $1 order by id`, pkg)
+// followersOf reads who may follow a package, in the order they were asked: who is asked still, and
+// who signed. A member who was removed from his group hears nothing of it any more.
+func followersOf(tx *db.Tx, pkg string) ([]inviteeRow, error) {
+	roles, err := rolesOf(tx, pkg)
+	if err != nil {
+		return nil, err
+	}
+	asked := map[string]func(inviteeRow) bool{} // by role
+	for _, r := range roles {
+		if asked[r.ID], err = askedFor(tx, r); err != nil {
+			return nil, err
+		}
+	}
+	all, err := db.All[inviteeRow](tx, `select * from invitees where package_id = $1 order by id`, pkg)
+	return slices.DeleteFunc(all, func(who inviteeRow) bool { return !asked[who.RoleID](who) }), err
+}
+
+// askedFor reads who may follow a role: everybody who was asked, of a group only those who are
+// members still and who signed for it.
+func askedFor(tx *db.Tx, role roleRow) (func(inviteeRow) bool, error) {
+	if role.GroupID == nil {
+		return func(inviteeRow) bool { return true }, nil
+	}
+	g, err := directory.GroupByID(tx, *role.GroupID)
+	if err != nil && errs.KindOf(err) != errs.NotFound {
+		return nil, err
+	}
+	member := map[string]bool{}
+	for _, m := range g.Members {
+		member[m.User.ID] = m.Alive()
+	}
+	return func(who inviteeRow) bool {
+		return who.UserID == nil || member[*who.UserID] || deref(role.SignedBy) == who.ID
+	}, nil
 }

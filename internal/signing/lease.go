@@ -43,6 +43,9 @@ func (s *Signing) Take(ctx context.Context, v Visit) (Lease, error) {
 }
 
 func (at spot) take(tx *db.Tx) (Lease, error) {
+	if err := at.lockRole(tx); err != nil {
+		return Lease{}, err
+	}
 	row, err := at.tryTake(tx)
 	if errors.Is(err, db.ErrNone) {
 		if err = at.whyNot(tx); err != nil {
@@ -60,6 +63,14 @@ func (at spot) take(tx *db.Tx) (Lease, error) {
 		return Lease{}, err
 	}
 	return at.taken(tx, row)
+}
+
+// lockRole locks the role's row and reads it as it is now, so that what is said about an earlier
+// lease is true when it is said. It also makes the next statement see a package that left SENT
+// while this one waited: PostgreSQL looks again at the row it waited for, not at those beside it.
+func (at *spot) lockRole(tx *db.Tx) (err error) {
+	at.role, err = db.One[roleRow](tx, `update roles set epoch = epoch where id = $1 returning *`, at.role.ID)
+	return orUnknownVisit(err)
 }
 
 // tryTake is the one statement that decides (see the package comment): free, lapsed or
@@ -115,8 +126,8 @@ func inviteeName(tx *db.Tx, id string) (string, error) {
 	return db.One[string](tx, `select name from invitees where id = $1`, id)
 }
 
-// whyNot says why the lease could not be taken, or voids a lease whose holder may no longer
-// sign (rule 6) and returns nil.
+// whyNot says why the lease could not be taken. It returns nil when it can be after all: it has
+// lapsed meanwhile, or it was void because its holder may no longer sign (rule 6).
 func (at *spot) whyNot(tx *db.Tx) error {
 	if err := at.load(tx); err != nil {
 		return err
@@ -124,12 +135,19 @@ func (at *spot) whyNot(tx *db.Tx) error {
 	if err := at.over(tx); err != nil {
 		return err
 	}
+	if err := at.holdMe(tx); err != nil { // who is no member is not told who signs, and does not wait
+		return err
+	}
 	now, err := tx.Now()
 	if err != nil {
 		return err
 	}
 	if at.role.Holder == nil || at.role.ExpiresMs <= now.UnixMilli() {
-		return errs.New(errs.Conflict, "role.waiting", "Others sign first. You get a message when it is your turn.")
+		waits, err := at.othersFirst(tx)
+		if err == nil && waits {
+			err = errs.New(errs.Conflict, "role.waiting", "Others sign first. You get a message when it is your turn.")
+		}
+		return err
 	}
 	holder, err := db.One[inviteeRow](tx, `select * from invitees where id = $1`, *at.role.Holder)
 	if err != nil {
@@ -148,6 +166,13 @@ func (at *spot) whyNot(tx *db.Tx) error {
 	}
 }
 
+// othersFirst tells whether a role with a lower number is still open (see myTurn).
+func (at spot) othersFirst(tx *db.Tx) (bool, error) {
+	before, err := db.One[int](tx, `select count(*) from roles where package_id = $1 and state = 'open'
+		and sequence > 0 and sequence < $2`, at.pkg.ID, at.role.Sequence)
+	return before > 0, err
+}
+
 // over refuses what no lease can help any more.
 func (at spot) over(tx *db.Tx) error {
 	switch {
@@ -157,6 +182,8 @@ func (at spot) over(tx *db.Tx) error {
 			With("by", by).With("at", instant(at.role.SignedMs).Format(time.RFC3339)))
 	case at.pkg.Status != Sent || at.pkg.Trashed:
 		return errs.New(errs.Conflict, "package.closed", "This package is no longer being signed.").With("status", string(at.pkg.Status))
+	case at.role.State == viewer:
+		return errs.New(errs.Conflict, "role.viewer", "There is nothing for you to sign in this package.")
 	}
 	return nil
 }
@@ -173,8 +200,9 @@ func (at spot) heldBy(holder inviteeRow, now time.Time) error {
 
 // void ends the lease of a holder who was deactivated or removed.
 func (at spot) void(tx *db.Tx, why error) error {
-	if _, err := tx.Exec(`update roles set holder = null, stage = '' where id = $1 and holder = $2 and epoch = $3`,
-		at.role.ID, at.me.ID, at.role.Epoch); err != nil {
+	changed, err := tx.Exec(`update roles set holder = null, stage = '' where id = $1 and holder = $2 and epoch = $3`,
+		at.role.ID, at.me.ID, at.role.Epoch)
+	if err != nil || changed == 0 {
 		return err
 	}
 	e := at.event("lease.voided")
@@ -183,12 +211,16 @@ func (at spot) void(tx *db.Tx, why error) error {
 	if refusal, ok := errors.AsType[*errs.Error](why); ok {
 		e.Detail = map[string]string{"reason": refusal.What}
 	}
-	_, err := audit.Append(tx, e)
+	_, err = audit.Append(tx, e)
 	return err
 }
 
-// voidLeases ends every lease of a package that is no longer being signed.
+// voidLeases ends every lease of a package that is no longer being signed. It locks the roles
+// first: a lease that is being taken just now is ended too, or finds the package closed.
 func voidLeases(tx *db.Tx, pkg packageRow, reason string) error {
+	if _, err := tx.Exec(`update roles set epoch = epoch where package_id = $1`, pkg.ID); err != nil {
+		return err
+	}
 	roles, err := db.All[roleRow](tx, `update roles set stage = '' where package_id = $1 and holder is not null and state = 'open' returning *`, pkg.ID)
 	if err != nil {
 		return err
@@ -225,6 +257,22 @@ func (s *Signing) holding(tx *db.Tx, v Visit, epoch int64) (spot, error) {
 	}
 	at.role = row
 	return at, at.holdMe(tx)
+}
+
+// acting runs an act of the holder's. An epoch that is stale is recorded (Evidence, the audit log:
+// refused attempts that matter).
+func (s *Signing) acting(ctx context.Context, v Visit, epoch int64, act func(*db.Tx, spot) error) error {
+	var at spot
+	err := s.write(ctx, func(tx *db.Tx) (err error) {
+		if at, err = s.holding(tx, v, epoch); err != nil {
+			return err
+		}
+		return act(tx, at)
+	})
+	if errs.Is(err, "lease.stale") {
+		return s.refused(ctx, at, "act.refused", err)
+	}
+	return err
 }
 
 // whyStale says why an epoch no longer holds.
@@ -271,11 +319,7 @@ func (s *Signing) Beat(ctx context.Context, v Visit, epoch int64) (lease Lease, 
 
 // Leave ends the lease at once and keeps the values entered so far (rule 8).
 func (s *Signing) Leave(ctx context.Context, v Visit, epoch int64) error {
-	return s.write(ctx, func(tx *db.Tx) error {
-		at, err := s.holding(tx, v, epoch)
-		if err != nil {
-			return err
-		}
+	return s.acting(ctx, v, epoch, func(tx *db.Tx, at spot) error {
 		if _, err := tx.Exec(`update roles set holder = null, stage = '', consent_by = null, consent_ms = null where id = $1`, at.role.ID); err != nil {
 			return err
 		}

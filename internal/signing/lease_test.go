@@ -145,7 +145,10 @@ func TestG6StaleEpoch(t *testing.T) {
 					t.Log(act)
 					wants(t, err, "lease.stale")
 				}
-				after := slices.DeleteFunc(w.events(pkg), func(e string) bool { return e == "signature.refused!" })
+				after := slices.DeleteFunc(w.events(pkg), func(e string) bool { return e == "signature.refused!" || e == "act.refused!" })
+				if refused := len(w.events(pkg)) - len(after); refused != 5 { // all but the heartbeat
+					t.Errorf("%d refusals are recorded", refused)
+				}
 				if !slices.Equal(before, after) {
 					t.Errorf("something was done: %v became %v", before, after)
 				}

@@ -97,7 +97,7 @@ func (at spot) closing(tx *db.Tx, inv *Invitation) error {
 		inv.Closed, inv.ClosedBy, inv.ClosedAt = "DECLINED", at.pkg.Declined.V.By, at.pkg.Declined.V.At
 	case at.pkg.Status != Sent:
 		inv.Closed = string(at.pkg.Status)
-	case !asked:
+	case !asked || at.moved:
 		inv.Closed = "REMOVED"
 	}
 	return err
@@ -130,6 +130,9 @@ func (s *Signing) Enter(ctx context.Context, token, email, browser string) (v Vi
 			if err := at.joinAs(tx, email); err != nil {
 				return err
 			}
+		}
+		if err := at.here(); err != nil {
+			return err
 		}
 		v.Handle = at.me.Handle
 		if v.Browser, err = s.Authn.Enter(tx, browser, at.person(), at.pkg.ID, l.InviteeID != nil); err != nil {

@@ -149,7 +149,11 @@ func (s *Signing) SigningURL(ctx context.Context, p authz.Principal, id, role st
 		}
 		var invitee *string
 		if r.Kind != Group {
-			row, err := ensureInvitee(tx, pkg, r, invited{User: r.UserID, Email: r.Email, Name: r.signerName()})
+			who, err := r.person(tx)
+			if err != nil {
+				return err
+			}
+			row, err := ensureInvitee(tx, pkg, r, who)
 			if err != nil {
 				return err
 			}

@@ -185,10 +185,12 @@ func rawJSON(text string) json.RawMessage {
 	return json.RawMessage(text)
 }
 
+// inviteeNames are the names of all who were asked; of who signed, the name that was stamped.
 func inviteeNames(tx *db.Tx, pkg string) (map[string]string, error) {
 	names := map[string]string{}
 	type row struct{ ID, Name string }
-	for r, err := range db.Rows[row](tx, `select id, name from invitees where package_id = $1`, pkg) {
+	for r, err := range db.Rows[row](tx, `select i.id, coalesce(s.name, i.name) as name from invitees i
+		left join signatures s on s.invitee_id = i.id where i.package_id = $1`, pkg) {
 		if err != nil {
 			return nil, err
 		}

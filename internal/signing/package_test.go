@@ -54,6 +54,8 @@ func TestRefusedPackagesLeaveNothing(t *testing.T) {
 		"L10 signer's name":   {func(_ *world, in *signing.NewPackage) { in.Roles[0].Signer.FirstName = "M\u202eary" }, "name.malformed"},
 		"signer's address":    {func(_ *world, in *signing.NewPackage) { in.Roles[0].Signer.Email = "nobody" }, "email.malformed"},
 		"signer's glyphs":     {func(_ *world, in *signing.NewPackage) { in.Roles[0].Signer.FirstName = "ᚠᚢᚦ" }, "name.glyphs"},
+		"L10 role's name":     {func(_ *world, in *signing.NewPackage) { in.Roles[0].Name = "a\u202eb\n" }, "name.malformed"},
+		"L10 language":        {func(_ *world, in *signing.NewPackage) { in.Language = "\x00" }, "text.malformed"},
 		"unknown group":       {func(_ *world, in *signing.NewPackage) { in.Roles[0].Signer = signing.NewSigner{Group: "none"} }, "group.unknown"},
 		"two roles of one id": {func(_ *world, in *signing.NewPackage) { in.Roles = append(in.Roles, role) }, "role.duplicate"},
 		"nothing to sign":     {func(_ *world, in *signing.NewPackage) { in.Documents[0].Approvals = nil }, "role.no_approval"},

@@ -43,6 +43,9 @@ func (s *Signing) pageOf(ctx context.Context, v Visit, doc string, page int) (at
 		if at, err = s.glance(tx, v); err != nil {
 			return err
 		}
+		if err = at.follows(tx); err != nil {
+			return err
+		}
 		if row, err = db.One[documentRow](tx, `select * from documents where id = $1 and package_id = $2`, doc, at.pkg.ID); err != nil {
 			return orUnknown(err, "document", doc)
 		}

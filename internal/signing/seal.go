@@ -61,6 +61,28 @@ func (s *Signing) seal(ctx context.Context, payload []byte) error {
 		return err
 	}
 	s.Observe(StepClaimed)
+	if err := s.sealAll(ctx, c); err != nil {
+		s.remove(context.WithoutCancel(ctx), c.keys()...)
+		return err
+	}
+	won := false
+	err = s.write(ctx, func(tx *db.Tx) (err error) {
+		won, err = s.finish(tx, c)
+		return err
+	})
+	if err != nil {
+		return err // the commit may have happened: the files stay
+	}
+	if !won { // the package may be gone, and with it whatever else would tidy
+		s.remove(context.WithoutCancel(ctx), c.keys()...)
+		return nil
+	}
+	s.Observe(StepCommitted)
+	return nil
+}
+
+// sealAll makes and stores the files of an attempt.
+func (s *Signing) sealAll(ctx context.Context, c *claimed) error {
 	for i := range c.files {
 		if err := s.sealDocument(ctx, c, i); err != nil {
 			return fmt.Errorf("document %s: %w", c.files[i].row.ID, err)
@@ -70,10 +92,6 @@ func (s *Signing) seal(ctx context.Context, payload []byte) error {
 		return fmt.Errorf("evidence summary: %w", err)
 	}
 	s.Observe(StepSummed)
-	if err := s.write(ctx, func(tx *db.Tx) error { return s.finish(tx, c) }); err != nil {
-		return err
-	}
-	s.Observe(StepCommitted)
 	return nil
 }
 
@@ -85,6 +103,15 @@ type claimed struct {
 	stamps     map[string][]pdf.Overlay // by document
 	files      []sealedFile
 	summary    string // blob key
+}
+
+// keys are where an attempt stores. No other attempt uses them.
+func (c *claimed) keys() []string {
+	keys := []string{c.summary}
+	for _, f := range c.files {
+		keys = append(keys, f.key)
+	}
+	return keys
 }
 
 // sealedFile is one document of an attempt.
@@ -183,30 +210,28 @@ func (s *Signing) sealed(ctx context.Context, c *claimed, job pdf.Job, of *evide
 }
 
 // finish is the transaction that makes an attempt the package's seal: files, status, mails, audit.
-func (s *Signing) finish(tx *db.Tx, c *claimed) error {
+// It has not won when another attempt was faster, or the sender withdrew the package.
+func (s *Signing) finish(tx *db.Tx, c *claimed) (won bool, err error) {
 	changed, err := tx.Exec(`update packages set status = 'COMPLETED', completed_ms = clock_ms(), updated_ms = clock_ms(), evidence_blob = $3
 		where id = $1 and seal_attempt = $2 and status = 'SENT' and not trashed`, c.pkg.ID, c.pkg.SealAttempt, c.summary)
-	if err != nil {
-		return err
-	}
-	if changed == 0 { // another attempt was faster, or the sender withdrew the package: this attempt's files go
-		return jobs.Add(tx, "seal.tidy", c.pkg.ID, sealJob{c.pkg.ID}, 0)
+	if err != nil || changed == 0 {
+		return false, err
 	}
 	hashes := map[string]string{}
 	for _, f := range c.files {
 		if _, err := tx.Exec(`update documents set sealed_blob = $2, sealed_sha256 = $3 where id = $1`, f.row.ID, f.key, f.sha256); err != nil {
-			return err
+			return false, err
 		}
 		hashes["sha256 "+f.row.ID] = f.sha256
 	}
 	if _, err := audit.Append(tx, audit.Event{Type: "package.completed", Account: c.pkg.AccountID, Package: c.pkg.ID,
 		Actor: audit.System, Detail: hashes}); err != nil {
-		return err
+		return false, err
 	}
 	if err := s.mailCompleted(tx, c); err != nil {
-		return err
+		return false, err
 	}
-	return jobs.Add(tx, "seal.tidy", c.pkg.ID, sealJob{c.pkg.ID}, 0)
+	return true, jobs.Add(tx, "seal.tidy", c.pkg.ID, sealJob{c.pkg.ID}, 0)
 }
 
 // mailCompleted sends the sealed documents to the sender and to everybody who was asked, once each.
@@ -225,11 +250,11 @@ func (s *Signing) mailCompleted(tx *db.Tx, c *claimed) error {
 			Key:  "completed " + c.pkg.ID + " " + to.Email,
 			Data: mail.Completed{Person: to.Name, Package: c.pkg.Name, Sender: sender.Name(), Group: group, SignedBy: by, Link: link}})
 	}
-	invitees, err := inviteesOf(tx, c.pkg.ID)
+	followers, err := followersOf(tx, c.pkg.ID)
 	if err != nil {
 		return err
 	}
-	for _, who := range invitees {
+	for _, who := range followers {
 		link, err := s.newLink(tx, who.RoleID, &who.ID)
 		if err != nil {
 			return err
@@ -280,8 +305,8 @@ func (s *Signing) keptKeys(ctx context.Context, id string) (keep map[string]stri
 	keep = map[string]string{}
 	err = s.read(ctx, func(tx *db.Tx) error {
 		pkg, err := db.One[packageRow](tx, `select * from packages where id = $1`, id)
-		if errors.Is(err, db.ErrNone) || err == nil && pkg.Status == Sent && !pkg.Trashed {
-			return nil // an attempt may be running; its own end tidies
+		if errors.Is(err, db.ErrNone) || err == nil && pkg.Status == Sent {
+			return nil // an attempt may be running, or come when the package is taken out of the trash
 		}
 		if err != nil {
 			return err

@@ -67,6 +67,9 @@ func (s *Signing) readyRole(tx *db.Tx, r roleRow) error {
 		return or(err, errs.New(errs.Unprocessable, "role.no_approval", "The role %q has nothing to sign.", r.Name).
 			On("approvals").With("role", r.OuterID))
 	}
+	if err := s.readyTexts(tx, r); err != nil {
+		return err
+	}
 	if r.Kind != Group {
 		return s.drawable(r.signerName())
 	}
@@ -77,12 +80,40 @@ func (s *Signing) readyRole(tx *db.Tx, r roleRow) error {
 	if !slices.ContainsFunc(g.Members, directory.Member.Alive) {
 		return errs.New(errs.Unprocessable, "group.empty", "The signer group %q has no members.", g.Name).On("group").With("group", g.OuterID)
 	}
-	return s.drawable(g.Name)
+	if err := s.drawable(g.Name); err != nil {
+		return err
+	}
+	// From now on the role bears this name, whatever the group is called later: it is stamped.
+	_, err = tx.Exec(`update roles set first_name = $2 where id = $1`, r.ID, g.Name)
+	return err
+}
+
+// readyTexts refuses what the sender wrote into a role's fields if it cannot be stamped: after the
+// last signature it would be too late.
+func (s *Signing) readyTexts(tx *db.Tx, r roleRow) error {
+	fields, err := db.All[fieldRow](tx, `select f.* from fields f join approvals a on a.id = f.approval_id
+		where a.role_id = $1 and not a.disabled and f.type = 'INPUT'`, r.ID)
+	if err != nil {
+		return err
+	}
+	for _, f := range fields {
+		text := deref(f.Value)
+		if bound, ok := (spot{role: r}).bound(f.Binding, ""); ok {
+			text = bound
+		}
+		if err := s.drawable(oneLine(text)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // drawable refuses a name that cannot be stamped as it is written.
 func (s *Signing) drawable(name string) error {
 	missing := s.Jail.Missing(name)
+	if len(missing) == 0 && strings.TrimSpace(name) != "" && s.Jail.TextWidth(name, 1, false) == 0 {
+		missing = []rune(name) // each can be drawn, together they cannot
+	}
 	if len(missing) == 0 {
 		return nil
 	}
@@ -119,7 +150,10 @@ func (s *Signing) inviteNext(tx *db.Tx, pkg packageRow) error {
 // inviteRole sends the mails of one role.
 func (s *Signing) inviteRole(tx *db.Tx, pkg packageRow, r roleRow, how asking) error {
 	if r.Kind != Group {
-		who := invited{User: r.UserID, Email: r.Email, Name: r.signerName()}
+		who, err := r.person(tx)
+		if err != nil {
+			return err
+		}
 		return s.inviteOne(tx, pkg, r, who, how)
 	}
 	g, err := directory.GroupByID(tx, *r.GroupID)
@@ -159,8 +193,10 @@ func (s *Signing) inviteNewMember(ctx context.Context, payload []byte) error {
 		if err != nil {
 			return err
 		}
-		if directory.HoldActiveMember(tx, in.User, in.Group) != nil {
+		if err := directory.HoldActiveMember(tx, in.User, in.Group); errs.KindOf(err) == errs.Denied {
 			return nil // removed again meanwhile
+		} else if err != nil {
+			return err
 		}
 		roles, err := db.All[roleRow](tx, `select roles.* from roles join packages p on p.id = roles.package_id
 			where roles.group_id = $1 and roles.state = 'open' and roles.invited_ms is not null and p.status = 'SENT' and not p.trashed

@@ -3,6 +3,7 @@ package signing
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"countersign.dev/internal/authn"
@@ -117,7 +118,7 @@ func orUnknown(err error, what, id string) error {
 // clip keeps what a client sent out of long error texts.
 func clip(s string, max int) string {
 	if len(s) > max {
-		return s[:max] + "…"
+		return strings.ToValidUTF8(s[:max], "") + "…" // PostgreSQL takes no half characters
 	}
 	return s
 }

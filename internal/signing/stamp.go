@@ -31,8 +31,15 @@ var (
 	frame   = pdf.Color{R: 150, G: 164, B: 190}
 )
 
-// leastPrint keeps a stamp in a tiny field from failing: it gets smaller instead.
-const leastPrint = 0.5
+// A stamp must not fail: after the last signature nobody can make the field larger or the text
+// shorter, and the package would never be sealed. So print gets as small as it has to, a client's
+// font sizes are bounded, and drawn marks get coarser where there are many.
+const (
+	leastPrint  = 1e-6
+	leastFont   = 1
+	mostFont    = 144
+	drawnPoints = 150_000 // points of drawn marks in a document; pdf takes 200,000
+)
 
 // stamps draws every signed approval of a package, by document.
 func (s *Signing) stamps(tx *db.Tx, pkg packageRow, signatures []signatureRow) (map[string][]pdf.Overlay, error) {
@@ -52,19 +59,60 @@ func (s *Signing) stamps(tx *db.Tx, pkg packageRow, signatures []signatureRow) (
 	if err != nil {
 		return nil, err
 	}
-	out := map[string][]pdf.Overlay{}
-	for a, err := range db.Rows[approvalRow](tx, `select * from approvals where package_id = $1 and signed_ms is not null`, pkg.ID) {
-		if err != nil {
-			return nil, err
+	approvals, err := db.All[approvalRow](tx, `select * from approvals where package_id = $1 and signed_ms is not null`, pkg.ID)
+	if err != nil {
+		return nil, err
+	}
+	of := map[string]approvalRow{}
+	for _, a := range approvals {
+		of[a.ID] = a
+	}
+	marks := map[string]int{} // by document
+	for _, f := range fields {
+		if f.Type == "SIGNATURE" {
+			marks[of[f.ApprovalID].DocumentID]++
 		}
-		for _, f := range fields {
-			if f.ApprovalID == a.ID {
-				items := s.stamp(f, byRole[a.RoleID], who[a.RoleID])
-				out[a.DocumentID] = append(out[a.DocumentID], pdf.Overlay{Page: f.Page, Items: items})
-			}
+	}
+	out := map[string][]pdf.Overlay{}
+	for _, f := range fields {
+		if a, ok := of[f.ApprovalID]; ok {
+			sig := byRole[a.RoleID].coarser(drawnPoints / max(1, marks[a.DocumentID]))
+			out[a.DocumentID] = append(out[a.DocumentID], pdf.Overlay{Page: f.Page, Items: s.stamp(f, sig, who[a.RoleID])})
 		}
 	}
 	return out, nil
+}
+
+// coarser is the signature with at most about so many points in a drawn mark.
+func (sig signatureRow) coarser(points int) signatureRow {
+	sig.Mark.V.Strokes = thinned(sig.Mark.V.Strokes, points)
+	sig.Initials.V.Strokes = thinned(sig.Initials.V.Strokes, points)
+	return sig
+}
+
+func thinned(strokes [][]Point, points int) [][]Point {
+	total := 0
+	for _, stroke := range strokes {
+		total += len(stroke)
+	}
+	if total <= points {
+		return strokes
+	}
+	every, n := total/max(1, points)+1, 0
+	var out [][]Point
+	for _, stroke := range strokes {
+		var kept []Point
+		for _, p := range stroke {
+			if n%every == 0 {
+				kept = append(kept, p)
+			}
+			n++
+		}
+		if len(kept) > 0 {
+			out = append(out, kept)
+		}
+	}
+	return out
 }
 
 // stamp draws one field.
@@ -152,11 +200,12 @@ func stampCheck(f fieldRow) []pdf.Item {
 
 // stampText writes a value, in lines where the field is a text area.
 func (s *Signing) stampText(f fieldRow, text string) []pdf.Item {
-	size := f.FontSize
+	size := min(f.FontSize, mostFont)
 	if size <= 0 {
 		size = min(11, f.HeightPt*0.7)
 	}
-	lines := []string{strings.NewReplacer("\r", "", "\n", " ", "\t", " ").Replace(text)}
+	size = max(size, leastFont)
+	lines := []string{oneLine(text)}
 	if f.Subtype == "TEXTAREA" {
 		lines = nil
 		for paragraph := range strings.SplitSeq(strings.ReplaceAll(strings.ReplaceAll(text, "\r", ""), "\t", " "), "\n") {

@@ -6,6 +6,7 @@ import (
 	"countersign.dev/internal/authn"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
+	"countersign.dev/internal/errs"
 )
 
 // The phases of a role as one visitor sees it.
@@ -78,12 +79,11 @@ func (at spot) phase(tx *db.Tx, st *Standing, names map[string]string) (err erro
 		st.Phase = phaseHeld
 	default:
 		st.Phase = phaseFree
-		before, err := db.One[int](tx, `select count(*) from roles where package_id = $1 and state = 'open'
-			and sequence > 0 and sequence < $2`, at.pkg.ID, at.role.Sequence)
+		waits, err := at.othersFirst(tx)
 		if err != nil {
 			return err
 		}
-		if before > 0 {
+		if waits {
 			st.Phase = phaseWaiting
 		}
 	}
@@ -137,6 +137,12 @@ func (at spot) ceremony(tx *db.Tx) (c Ceremony, err error) {
 	names, err := inviteeNames(tx, at.pkg.ID)
 	if err != nil {
 		return c, err
+	}
+	if refusal := at.follows(tx); refusal != nil { // the page says that it is closed, and no more
+		if k := errs.KindOf(refusal); k == errs.Denied || k == errs.Conflict {
+			return c, nil
+		}
+		return c, refusal
 	}
 	docs, err := documentsOf(tx, at.pkg.ID, map[string]string{at.role.ID: at.role.OuterID}, names)
 	if err != nil {
@@ -246,13 +252,18 @@ func inboxOf(tx *db.Tx, p authn.Person) ([]InboxItem, error) {
 		if err := at.load(tx); err != nil {
 			return nil, err
 		}
+		asked, err := stillAsked(tx, at.role, at.me)
+		if err != nil {
+			return nil, err
+		}
+		if at.moved || !asked { // one who was removed from the group no longer follows it
+			continue
+		}
 		c, err := at.inboxItem(tx)
 		if err != nil {
 			return nil, err
 		}
-		if c.Standing.Phase != phaseClosed || at.pkg.Status != Sent { // one who was removed from the group no longer follows it
-			out = append(out, c)
-		}
+		out = append(out, c)
 	}
 	return out, nil
 }

@@ -3,6 +3,7 @@ package signing
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
@@ -35,11 +36,29 @@ func (s *Signing) Update(ctx context.Context, p authz.Principal, id string, c Ch
 		if err := changeWords(tx, p, pkg, c); err != nil {
 			return err
 		}
-		if err := changeTrashed(tx, p, pkg, c.Trashed); err != nil {
+		if err := changeTrashed(tx, p, &pkg, c.Trashed); err != nil {
 			return err
 		}
-		return s.move(tx, p, pkg, c)
+		if err := s.move(tx, p, pkg, c); err != nil || c.Trashed == nil && c.Autocomplete == nil {
+			return err
+		}
+		return resumeSeal(tx, pkg.ID)
 	})
+}
+
+// resumeSeal queues the seal of a package that only waited for this: the job finds nothing to do
+// while a package lies in the trash, and none is queued while autocomplete is off. Where the owner
+// completes himself he says so again.
+func resumeSeal(tx *db.Tx, id string) error {
+	pkg, err := db.One[packageRow](tx, `select * from packages where id = $1 and status = 'SENT' and not trashed and autocomplete
+		and not exists (select 1 from roles r where r.package_id = packages.id and r.state = 'open')`, id)
+	if errors.Is(err, db.ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return queueSeal(tx, pkg)
 }
 
 // lockPackage locks the row and reads it as it is now.
@@ -56,7 +75,7 @@ func checkChange(c *Change) error {
 		}
 		c.Name = &name
 	}
-	for field, text := range map[string]*string{"description": c.Description, "emailMessage": c.EmailMessage} {
+	for field, text := range map[string]*string{"description": c.Description, "emailMessage": c.EmailMessage, "language": c.Language} {
 		if text == nil {
 			continue
 		}
@@ -126,17 +145,18 @@ func same(a, b any) bool {
 }
 
 // changeTrashed throws a package away or takes it back. What is in the trash is not being signed.
-func changeTrashed(tx *db.Tx, p authz.Principal, pkg packageRow, trashed *bool) error {
+func changeTrashed(tx *db.Tx, p authz.Principal, pkg *packageRow, trashed *bool) error {
 	if trashed == nil || *trashed == pkg.Trashed {
 		return nil
 	}
+	pkg.Trashed = *trashed
 	if _, err := tx.Exec(`update packages set trashed = $1 where id = $2`, *trashed, pkg.ID); err != nil {
 		return err
 	}
 	kind := "package.restored"
 	if *trashed {
 		kind = "package.trashed"
-		if err := voidLeases(tx, pkg, "trashed"); err != nil {
+		if err := voidLeases(tx, *pkg, "trashed"); err != nil {
 			return err
 		}
 	}
@@ -176,7 +196,11 @@ func pause(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	if err := voidLeases(tx, pkg, "edited"); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(`update roles set invited_ms = null where package_id = $1`, pkg.ID); err != nil {
+	// Whoever comes back finds other documents: he is asked again, and consents again.
+	if _, err := tx.Exec(`update roles set invited_ms = null, consent_by = null, consent_ms = null where package_id = $1`, pkg.ID); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`update invitees set waiting_ms = null, watching = false where package_id = $1`, pkg.ID); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(`update packages set status = 'DRAFT', sent_ms = null where id = $1`, pkg.ID); err != nil {
@@ -201,7 +225,7 @@ func (s *Signing) complete(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	if err != nil {
 		return err
 	}
-	if n > 0 {
+	if n > 0 || pkg.Trashed { // the seal job passes over what lies in the trash
 		return transitionRefused(pkg.Status, Completed)
 	}
 	if _, err := audit.Append(tx, audit.Event{Type: "package.released", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.By(p)}); err != nil {
@@ -236,6 +260,17 @@ func (s *Signing) Delete(ctx context.Context, p authz.Principal, id string) erro
 	return err
 }
 
+// uploaded are the keys of a document's bytes before the seal, with the images of its pages.
+func (d documentRow) uploaded() []string {
+	keys := []string{d.OriginalBlob, d.ShownBlob}
+	for page := range d.Pages.V {
+		for _, dpi := range resolutions {
+			keys = append(keys, imageKey(d.ID, page, dpi))
+		}
+	}
+	return keys
+}
+
 // blobsOf are the keys of all bytes a package may own: documents, page images, and what any attempt at the seal stored.
 func blobsOf(tx *db.Tx, pkg packageRow) ([]string, error) {
 	sealed := []string{pkg.ID + "/summary"}
@@ -243,12 +278,7 @@ func blobsOf(tx *db.Tx, pkg packageRow) ([]string, error) {
 	docs, err := db.All[documentRow](tx, `select * from documents where package_id = $1`, pkg.ID)
 	for _, d := range docs {
 		sealed = append(sealed, d.ID)
-		keys = append(keys, d.OriginalBlob, d.ShownBlob)
-		for page := range d.Pages.V {
-			for _, dpi := range resolutions {
-				keys = append(keys, imageKey(d.ID, page, dpi))
-			}
-		}
+		keys = append(keys, d.uploaded()...)
 	}
 	for _, of := range sealed {
 		for n := int64(1); n <= pkg.SealAttempt; n++ {

@@ -3,7 +3,6 @@ package signing
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"countersign.dev/internal/audit"
 	"countersign.dev/internal/authn"
@@ -19,6 +18,7 @@ type spot struct {
 	me      inviteeRow
 	account directory.Account
 	how     authn.How // how this browser proved the person; empty before
+	moved   bool      // the person, a user, has another address now than the invitation
 }
 
 // person is the visitor as authn knows people.
@@ -61,12 +61,15 @@ func (at spot) event(kind string) audit.Event {
 	return audit.Event{Type: kind, Account: at.pkg.AccountID, Package: at.pkg.ID, Role: at.role.ID, Actor: at.actor()}
 }
 
-// standAt finds the spot of a handle, whoever asks.
+// standAt finds the spot of a handle, whoever asks. Denied "member.moved".
 func standAt(tx *db.Tx, handle string) (at spot, err error) {
 	if at.me, err = db.One[inviteeRow](tx, `select * from invitees where handle = $1`, handle); err != nil {
 		return at, orUnknownVisit(err)
 	}
-	return at, at.load(tx)
+	if err := at.load(tx); err != nil {
+		return at, err
+	}
+	return at, at.here()
 }
 
 func orUnknownVisit(err error) error {
@@ -84,9 +87,25 @@ func (at *spot) load(tx *db.Tx) (err error) {
 	if at.pkg, err = db.One[packageRow](tx, `select * from packages where id = $1`, at.me.PackageID); err != nil {
 		return orUnknownVisit(err)
 	}
-	at.account, err = directory.AccountByID(tx, at.pkg.AccountID)
+	if at.account, err = directory.AccountByID(tx, at.pkg.AccountID); err != nil {
+		return err
+	}
 	at.account.Settings = at.account.Settings.Or(directory.Defaults)
+	if at.me.UserID == nil {
+		return nil
+	}
+	u, err := directory.UserByID(tx, *at.me.UserID)
+	at.me.Name, at.moved = u.Name(), u.Email != at.me.Email
 	return err
+}
+
+// here refuses an invitation that was mailed to an address its person has given up: who reads the
+// old mailbox now may be somebody else. The sender asks him again at the new one.
+func (at spot) here() error {
+	if at.moved {
+		return errs.New(errs.Denied, "member.moved", "This invitation went to an address that is no longer in use. Ask the sender to send it again.")
+	}
+	return nil
 }
 
 // visit finds the spot of a visit and refuses a browser that has not proved to be that person
@@ -130,18 +149,23 @@ func (at spot) holdMe(tx *db.Tx) error {
 	return directory.HoldActiveUser(tx, *at.me.UserID)
 }
 
-// stillAsked tells the same without holding anybody, for reads.
+// stillAsked tells the same without holding anybody, for reads; who has signed stays asked.
 func stillAsked(tx *db.Tx, role roleRow, who inviteeRow) (bool, error) {
-	if who.UserID == nil || role.GroupID == nil {
-		return true, nil
+	asked, err := askedFor(tx, role)
+	return err == nil && asked(who), err
+}
+
+// follows refuses a visitor who may no longer see the documents: the sender has the package back,
+// or the visitor left the group and did not sign for it.
+func (at spot) follows(tx *db.Tx) error {
+	if at.pkg.Trashed || at.pkg.Status == Draft {
+		return errs.New(errs.Conflict, "package.closed", "This package is no longer being signed.").With("status", string(at.pkg.Status))
 	}
-	g, err := directory.GroupByID(tx, *role.GroupID)
-	if errs.KindOf(err) == errs.NotFound {
-		return false, nil
+	asked, err := stillAsked(tx, at.role, at.me)
+	if err == nil && !asked {
+		err = errs.New(errs.Denied, "member.removed", "This user is no member of the group any more.")
 	}
-	return slices.ContainsFunc(g.Members, func(m directory.Member) bool {
-		return m.User.ID == *who.UserID && m.Alive()
-	}), err
+	return err
 }
 
 // refused records an attempt that was refused, after its act was rolled back, and passes the

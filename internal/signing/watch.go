@@ -36,6 +36,9 @@ func (s *Signing) Watch(ctx context.Context, v Visit) error {
 // wait notes that the visitor waits for the lease, and whether he wants a message.
 func (s *Signing) wait(ctx context.Context, at spot, watching bool) error {
 	return s.write(ctx, func(tx *db.Tx) error {
+		if err := at.lockRole(tx); err != nil { // who leaves just now sees him waiting, or he sees that it is free
+			return err
+		}
 		if _, err := tx.Exec(`update invitees set waiting_ms = coalesce(waiting_ms, clock_ms()), watching = watching or $2
 			where id = $1`, at.me.ID, watching); err != nil || !watching {
 			return err
@@ -55,6 +58,9 @@ func (s *Signing) watchLapse(tx *db.Tx, role string) error {
 		return err
 	}
 	after := db.Time(r.ExpiresMs).Sub(now) + lapseSlack
+	if r.Holder == nil { // it was left before its time
+		after = 0
+	}
 	return jobs.Add(tx, "lease.lapsed", role+" "+strconv.FormatInt(r.ExpiresMs, 10), watchedLease{role}, max(0, after))
 }
 
@@ -65,7 +71,8 @@ func (s *Signing) lookForLapse(ctx context.Context, payload []byte) error {
 		return jobs.Final(err)
 	}
 	return s.write(ctx, func(tx *db.Tx) error {
-		lapsed, err := db.One[roleRow](tx, `update roles set stage = '' where id = $1 and state = 'open' and expires_ms <= clock_ms() returning *`, in.Role)
+		lapsed, err := db.One[roleRow](tx, `update roles set stage = '' where id = $1 and state = 'open' and (holder is null or expires_ms <= clock_ms())
+			and `+beingSigned+` returning *`, in.Role)
 		if errors.Is(err, db.ErrNone) {
 			return s.watchAgain(tx, in.Role)
 		}
@@ -92,7 +99,8 @@ func (s *Signing) lookForLapse(ctx context.Context, payload []byte) error {
 // watchAgain goes on watching a lease that still runs, while somebody wants to know.
 func (s *Signing) watchAgain(tx *db.Tx, role string) error {
 	n, err := db.One[int](tx, `select count(*) from invitees i join roles r on r.id = i.role_id
-		where r.id = $1 and r.state = 'open' and i.watching`, role)
+		join packages p on p.id = r.package_id
+		where r.id = $1 and r.state = 'open' and i.watching and p.status = 'SENT' and not p.trashed`, role)
 	if err != nil || n == 0 {
 		return err
 	}

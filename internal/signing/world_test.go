@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -41,11 +40,11 @@ func rounds(usual int) int {
 }
 
 var jail = sync.OnceValue(func() *pdf.Jail {
-	cache, err := os.UserCacheDir()
+	cache, err := os.MkdirTemp("", "countersign-test-pdfium-")
 	if err != nil {
-		cache = os.TempDir()
+		panic(err)
 	}
-	j, err := pdf.Open(context.Background(), pdf.Config{CacheDir: filepath.Join(cache, "countersign-test-pdfium")})
+	j, err := pdf.Open(context.Background(), pdf.Config{CacheDir: cache})
 	if err != nil {
 		panic(err)
 	}
@@ -276,6 +275,16 @@ func (w *world) count(sql string, args ...any) (n int) {
 		return err
 	}))
 	return n
+}
+
+// column reads texts from the database.
+func (w *world) column(sql string, args ...any) (out []string) {
+	w.t.Helper()
+	check(w.t, w.db.Read(w.t.Context(), func(tx *db.Tx) (err error) {
+		out, err = db.All[string](tx, sql, args...)
+		return err
+	}))
+	return out
 }
 
 // from is a context with an address, as the front hall makes it.
