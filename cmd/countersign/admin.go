@@ -44,6 +44,22 @@ func (d *database) print(members ...[2]string) error {
 	return nil
 }
 
+type trustCommand struct {
+	database `embed:""`
+}
+
+// Run prints the certificates as PEM.
+func (c *trustCommand) Run(ctx context.Context) error {
+	return c.act(ctx, func(r *server.Rooms) error {
+		pem, err := r.TrustPEM(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = os.Stdout.Write(pem)
+		return err
+	})
+}
+
 type accountCommand struct {
 	Create accountCreate `cmd:"" help:"Make an account in an organisation, which is made when it does not exist."`
 }

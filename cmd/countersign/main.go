@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"countersign.dev/internal/errs"
 	"countersign.dev/internal/pdf"
 )
 
@@ -20,12 +21,13 @@ import (
 var version = "development"
 
 type commands struct {
-	Config kong.ConfigFlag `help:"Read flags from this JSON file, by their names." type:"path" env:"COUNTERSIGN_CONFIG"`
+	Config kong.ConfigFlag `help:"Read settings from this JSON file, by the flags' names. Flags come first, then the environment, then the file." type:"path" env:"COUNTERSIGN_CONFIG"`
 	Log    string          `enum:"text,json" default:"text" help:"Form of the log: text, json." env:"COUNTERSIGN_LOG"`
 
 	Demo    demoCommand    `cmd:"" help:"Start a server with a sample tenant and walk a document through it."`
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
 	Verify  verifyCommand  `cmd:"" help:"Check a sealed PDF, offline. Exits 0 intact, 1 altered or unsigned, 2 not readable."`
+	Trust   trustCommand   `cmd:"" help:"Print the certificates to trust in this installation's seals, for verify --trust and PDF readers."`
 	Account accountCommand `cmd:"" help:"Administer accounts."`
 	Client  clientCommand  `cmd:"" help:"Administer programs that call the interfaces."`
 	Version versionCommand `cmd:"" help:"Print the version."`
@@ -47,7 +49,7 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) 
 func run(ctx context.Context, args []string) int {
 	var cli commands
 	parser, err := kong.New(&cli, kong.Name("countersign"), kong.Description("Self-hosted electronic signatures for teams: "+
-		"a document goes to a group, one member signs, the seal proves it."), kong.Configuration(kong.JSON),
+		"a document goes to a group, one member signs, the seal proves it."), kong.Configuration(fromFile),
 		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "countersign:", err)
@@ -63,10 +65,18 @@ func run(ctx context.Context, args []string) int {
 		return int(code)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "countersign:", err)
+		fmt.Fprintln(os.Stderr, "countersign:", sentence(err))
 		return 1
 	}
 	return 0
+}
+
+// sentence is what a person should read of an error.
+func sentence(err error) string {
+	if refusal, ok := errors.AsType[*errs.Error](err); ok && refusal.Detail != "" {
+		return refusal.Detail
+	}
+	return err.Error()
 }
 
 func newLog(form string) *slog.Logger {

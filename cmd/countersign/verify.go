@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
@@ -20,8 +21,18 @@ type verifyCommand struct {
 	JSON  bool   `name:"json" help:"Print the report as JSON."`
 }
 
-// Run prints the report and exits with its verdict.
+// Run prints the report and exits with its verdict. What keeps it from a verdict exits with 2, too: 1 is
+// altered or unsigned.
 func (c *verifyCommand) Run(ctx context.Context) error {
+	err := c.verify(ctx)
+	if _, verdict := errors.AsType[exitCode](err); err == nil || verdict {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "countersign:", err)
+	return exitCode(2)
+}
+
+func (c *verifyCommand) verify(ctx context.Context) error {
 	roots, err := c.roots()
 	if err != nil {
 		return err

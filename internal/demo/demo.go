@@ -46,6 +46,9 @@ func (p person) name() string { return p.First + " " + p.Last }
 // Run starts the server, plays the journey and waits for a person to sign, or
 // with Auto signs itself and returns. Its error is nil when all went well.
 func Run(ctx context.Context, c Config, out io.Writer, log *slog.Logger) (err error) {
+	if c.Out != "" && !c.Auto {
+		return errors.New("--out goes with --auto: without it a person signs, and finds the PDF in the mailbox")
+	}
 	if c.Data == "" {
 		if c.Data, err = os.MkdirTemp("", "countersign-demo-"); err != nil {
 			return err

@@ -34,7 +34,7 @@ func CanonicalEmail(s string) (string, error) {
 		return "", badEmail()
 	}
 	domain, err := domains.ToASCII(strings.TrimSuffix(domain, "."))
-	if err != nil || !strings.Contains(domain, ".") || strings.HasSuffix(domain, ".") {
+	if err != nil || !strings.Contains(domain, ".") || strings.HasSuffix(domain, ".") || nobodys(domain) {
 		return "", badEmail()
 	}
 	address := strings.ToLower(local) + "@" + domain
@@ -42,6 +42,12 @@ func CanonicalEmail(s string) (string, error) {
 		return "", badEmail()
 	}
 	return address, nil
+}
+
+// nobodys reports the domains under which the vendor names signer groups. They are names, never recipients: a person
+// there could never be reached.
+func nobodys(domain string) bool {
+	return domain == "groups.e-signlive.com" || strings.HasSuffix(domain, ".groups.e-signlive.com")
 }
 
 func badEmail() error {

@@ -3,13 +3,16 @@ package evidence
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"countersign.dev/internal/db/dbtest"
 	"countersign.dev/internal/pdf"
 )
 
@@ -105,6 +108,9 @@ func TestUndrawableText(t *testing.T) {
 
 // Whatever the values, no text leaves the page and everything can be drawn.
 func TestPagesNeverOverflow(t *testing.T) {
+	if err := flag.Set("rapid.checks", strconv.Itoa(dbtest.Rounds(15, 100))); err != nil {
+		t.Fatal(err)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		value := rapid.OneOf(rapid.String(), rapid.StringN(0, 700, 2800), rapid.Just(strings.Repeat("W", 700)),
 			rapid.Just(strings.Repeat("\n", 900)), rapid.Just(""))

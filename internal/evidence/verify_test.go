@@ -216,10 +216,7 @@ func TestReportJSON(t *testing.T) {
 func TestFlippedBytes(t *testing.T) {
 	k := keys(t)
 	file := finished(t, k)
-	positions := 300
-	if testing.Short() {
-		positions = 60
-	}
+	positions := dbtest.Rounds(60, 300)
 	places := make(chan int)
 	var group sync.WaitGroup
 	for range 2 {

@@ -85,7 +85,7 @@ func again(t *testing.T, d *dbtest.DB) *db.DB {
 }
 
 func TestTwoQueuesDoEachJobOnce(t *testing.T) {
-	const jobs = 2000
+	jobs := dbtest.Rounds(400, 2000)
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		var mu sync.Mutex
 		done, failures := map[int]int{}, 0

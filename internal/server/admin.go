@@ -8,6 +8,7 @@ import (
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/seal"
 )
 
 // grantable are the rights the command line may give a client.
@@ -36,4 +37,13 @@ func (r *Rooms) NewClient(ctx context.Context, account, name string, rights []st
 		return "", "", err
 	}
 	return r.Authn.CreateClient(ctx, a.ID, granted, name)
+}
+
+// TrustPEM is the certificates, in PEM, of every authority this installation ever sealed under.
+func (r *Rooms) TrustPEM(ctx context.Context) ([]byte, error) {
+	keys, err := seal.Open(ctx, r.DB, r.box, r.seal)
+	if err != nil {
+		return nil, err
+	}
+	return keys.TrustPEM(), nil
 }

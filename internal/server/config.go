@@ -32,7 +32,7 @@ type Config struct {
 	SMTPPassword string `name:"smtp-password" help:"Password at the mail relay." env:"COUNTERSIGN_SMTP_PASSWORD"`
 	SMTPTLS      string `name:"smtp-tls" enum:"starttls,tls,none" default:"starttls" help:"Encryption to the relay: starttls, tls, none." env:"COUNTERSIGN_SMTP_TLS"`
 	MailFrom     string `default:"Countersign <sign@example.com>" help:"Sender address of mails." env:"COUNTERSIGN_MAIL_FROM"`
-	Mailbox      bool   `help:"Keep mails in a built-in mailbox instead of sending them. Only on a loopback address." env:"COUNTERSIGN_MAILBOX"`
+	Mailbox      bool   `help:"Keep mails in a built-in mailbox; with --smtp a copy of each. Only on a loopback address." env:"COUNTERSIGN_MAILBOX"`
 
 	TLSCert        string   `name:"tls-cert" help:"Certificate file (PEM) to serve TLS." env:"COUNTERSIGN_TLS_CERT" type:"path"`
 	TLSKey         string   `name:"tls-key" help:"Key file (PEM) to serve TLS." env:"COUNTERSIGN_TLS_KEY" type:"path"`
@@ -50,9 +50,16 @@ type Config struct {
 
 // check refuses a configuration that would not do, and fills in what follows from the rest.
 func (c *Config) check() error {
-	host, _, err := net.SplitHostPort(c.Listen)
+	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
+	}
+	ip, notIP := netip.ParseAddr(host)
+	if c.URL == "" && (host == "" || notIP == nil && ip.IsUnspecified() || port == "0") {
+		return fmt.Errorf("--url is needed: links and tokens cannot name %s", c.Listen)
+	}
+	if c.MaxDocument < 1 || c.MaxDocument > 256 {
+		return errors.New("--max-document: from 1 to 256 MiB")
 	}
 	if c.URL == "" {
 		c.URL = "http://" + c.Listen
@@ -67,7 +74,7 @@ func (c *Config) check() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert and --tls-key go together")
 	}
-	if ip, err := netip.ParseAddr(host); c.Mailbox && host != "localhost" && (err != nil || !ip.IsLoopback()) {
+	if c.Mailbox && host != "localhost" && (notIP != nil || !ip.IsLoopback()) {
 		return errors.New("--mailbox shows everybody's mail: it is for a loopback address only")
 	}
 	if c.SMTP == "" && !c.Mailbox {

@@ -171,7 +171,7 @@ func linearizable(t *testing.T, make func() door, k, n int) bool {
 // G3, G5: histories of the lease, recorded at the HTTP door, are linearizable: on SQLite with one
 // server, on PostgreSQL with two; the variant that reads and then writes is caught.
 func TestLinearizableLease(t *testing.T) {
-	n := min(rounds(4), 300)
+	n := dbtest.Rounds(4, 300)
 	t.Run("sqlite", func(t *testing.T) {
 		data := t.TempDir()
 		c := config(t, "sqlite:"+filepath.Join(data, "test.db"), data)
@@ -233,15 +233,12 @@ func (w *tenant) door(k int, servers ...*process) door {
 
 // G3 and G5: of all members who take at once, over two servers, exactly one wins.
 func TestG5OneWinnerOnTwoServers(t *testing.T) {
-	k := 16
-	if rounds(0) > 0 {
-		k = 64
-	}
+	k := dbtest.Rounds(16, 64)
 	c := config(t, dbtest.PostgresURL(t), t.TempDir())
 	w := newTenant(t, c, k)
 	one, two := start(t, c, ""), start(t, c, "")
 	d := w.door(k, one, two).(httpDoor)
-	n := rounds(10)
+	n := dbtest.Rounds(10, 1000)
 	for round := range n {
 		winners := make(chan int, k)
 		var wg sync.WaitGroup

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -146,14 +145,6 @@ func (p *process) stop() {
 	case <-time.After(time.Minute):
 		p.t.Fatalf("the server did not stop\n%s", p.log)
 	}
-}
-
-// rounds is how often a race or a kill is tried: few by default, as many as `make soak` says there.
-func rounds(usual int) int {
-	if n, err := strconv.Atoi(os.Getenv("COUNTERSIGN_SOAK")); err == nil && n > 0 {
-		return n
-	}
-	return usual
 }
 
 // cache is the compiled PDFium, shared with the tests of other packages.

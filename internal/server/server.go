@@ -36,6 +36,7 @@ type Rooms struct {
 	blobs *blob.Dir
 	queue *jobs.Queue
 	post  *mail.Post
+	seal  seal.Config
 }
 
 // Server is a wired server.
@@ -60,7 +61,7 @@ func OpenRooms(ctx context.Context, c Config, log *slog.Logger) (*Rooms, error) 
 }
 
 func openRooms(ctx context.Context, c Config, log *slog.Logger) (r *Rooms, err error) {
-	r = &Rooms{}
+	r = &Rooms{seal: seal.Config{Organisation: c.Product, KeyFile: c.SealKeyFile, Password: c.SealPassword}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.Close())
@@ -120,7 +121,7 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (s *Server, err error
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	s.Keys, err = seal.Open(ctx, s.DB, s.box, seal.Config{Organisation: c.Product, KeyFile: c.SealKeyFile, Password: c.SealPassword})
+	s.Keys, err = seal.Open(ctx, s.DB, s.box, rooms.seal)
 	if err != nil {
 		return s, fmt.Errorf("seal: %w", err)
 	}

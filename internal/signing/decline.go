@@ -111,7 +111,7 @@ func (s *Signing) declineByAPI(tx *db.Tx, p authz.Principal, pkg packageRow, c C
 	if err != nil {
 		return orUnknown(err, "role", c.DeclineRole)
 	}
-	if _, err := audit.Append(tx, audit.Event{Type: "role.declined", Account: pkg.AccountID, Package: pkg.ID, Role: role.ID, Actor: audit.By(p)}); err != nil {
+	if _, err := audit.Append(tx, audit.Event{Type: "role.declined", Account: pkg.AccountID, Package: pkg.ID, Role: role.ID, Actor: by(tx, p)}); err != nil {
 		return err
 	}
 	return s.decline(tx, pkg, role, Refusal{By: role.signerName(), Email: role.Email, Role: role.OuterID, Reason: reason})

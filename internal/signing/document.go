@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"path"
 	"strings"
 
 	"crypto/sha256"
@@ -87,12 +86,11 @@ func (s *Signing) remove(ctx context.Context, keys ...string) {
 }
 
 func checkDocument(d *NewDocument) (err error) {
-	d.Name = strings.TrimSuffix(path.Base(strings.ReplaceAll(d.Name, `\`, "/")), ".pdf")
 	if d.Name, err = title(d.Name, "documents.name"); err != nil {
 		return err
 	}
-	if i := strings.IndexAny(d.Name, forbiddenInNames); i >= 0 {
-		return errs.New(errs.Invalid, "name.malformed", "The name of a document cannot hold %q.", d.Name[i]).On("documents.name")
+	if i := strings.IndexAny(d.Name, forbiddenInNames); i >= 0 || strings.Trim(d.Name, ".") == "" {
+		return errs.New(errs.Invalid, "name.malformed", "The name of a document cannot be only dots, nor hold any of %s", forbiddenInNames).On("documents.name")
 	}
 	if err = plainText(d.Description, "documents.description"); err != nil {
 		return err
@@ -138,6 +136,10 @@ func checkFields(d NewDocument, info pdf.Info) error {
 			return errs.New(errs.Invalid, "document.too_many_fields", "A document has at most %d fields.", maxFields).On("fields")
 		}
 		for _, f := range a.Fields {
+			if tooSmall(f) {
+				return errs.New(errs.Invalid, "field.size", "A field is at least %g points wide and high; only a signature field of no size "+
+					"at all is taken, as an acceptance.", leastSide).On("fields").With("approval", a.OuterID).With("document", d.Name)
+			}
 			if !onPage(f, info.Pages) {
 				return errs.New(errs.Invalid, "field.outside", "Object placed outside of document page boundary.").
 					On("fields").With("approval", a.OuterID).With("document", d.Name)
@@ -147,16 +149,29 @@ func checkFields(d NewDocument, info pdf.Info) error {
 	return nil
 }
 
-// tolerance of a field's edges beyond the page, in points: what the surfaces' rounding may cost.
-const tolerance = 1.0
+// leastSide of a field, in points: what is smaller, nobody sees.
+const leastSide = 4.0
+
+// tooSmall reports a field that would be signed unseen. A signature field without any size stands for an
+// acceptance, which shows nothing on the page.
+func tooSmall(f Field) bool {
+	acceptance := f.Type == "SIGNATURE" && f.Width == 0 && f.Height == 0
+	return !acceptance && (f.Width < leastSide || f.Height < leastSide)
+}
+
+// tolerance of a field's right and lower edge beyond the page, in points: surfaces answer page sizes rounded up to
+// whole units of their own, and a field may fill the page. Beyond the other edges only what arithmetic costs.
+const (
+	tolerance = 0.8
+	rounding  = 1e-6
+)
 
 func onPage(f Field, pages []pdf.Page) bool {
 	if f.Page < 0 || f.Page >= len(pages) {
 		return false
 	}
 	p := pages[f.Page]
-	return f.Left >= -tolerance && f.Top >= -tolerance && f.Width >= 0 && f.Height >= 0 &&
-		f.Left+f.Width <= p.Width+tolerance && f.Top+f.Height <= p.Height+tolerance
+	return f.Left >= -rounding && f.Top >= -rounding && f.Left+f.Width <= p.Width+tolerance && f.Top+f.Height <= p.Height+tolerance
 }
 
 // addDocuments makes admitted files part of a package.
@@ -300,7 +315,7 @@ func (s *Signing) AddDocuments(ctx context.Context, p authz.Principal, pkg strin
 		}
 		for _, f := range files {
 			if _, err := audit.Append(tx, audit.Event{Type: "document.added", Account: row.AccountID, Package: row.ID,
-				Document: f.id, Actor: audit.By(p)}); err != nil {
+				Document: f.id, Actor: by(tx, p)}); err != nil {
 				return err
 			}
 		}
@@ -359,7 +374,7 @@ func (s *Signing) DeleteDocument(ctx context.Context, p authz.Principal, pkg, do
 			return orUnknown(db.ErrNone, "document", doc)
 		}
 		_, err = audit.Append(tx, audit.Event{Type: "document.removed", Account: row.AccountID, Package: row.ID,
-			Document: gone[0].ID, Actor: audit.By(p)})
+			Document: gone[0].ID, Actor: by(tx, p)})
 		return err
 	})
 	if err == nil {

@@ -94,12 +94,11 @@ func signatureEvidence(tx *db.Tx, rows []signatureRow) ([]evidence.Signature, er
 // eventEvidence is an audit event as the evidence shows it.
 func eventEvidence(r audit.Record) evidence.Event {
 	name := r.Actor.Name
-	switch {
-	case name != "":
-	case r.Actor.Kind == audit.KindClient:
-		name = "the sender's system"
-	default:
-		name = "the server"
+	switch r.Actor.Kind {
+	case audit.KindClient:
+		name += " (by the interface)"
+	case audit.KindSystem:
+		name, r.Origin = "Countersign", audit.Origin{} // the act that made it do so came from somewhere, it did not
 	}
 	e := evidence.Event{At: r.At, Type: r.Type, Actor: name, Email: r.Actor.Email, Group: r.Actor.Group, IP: r.Origin.IP,
 		ID: audit.ShortID(r.ID)}

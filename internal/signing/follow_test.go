@@ -126,7 +126,7 @@ func TestG3RefusalsAreTrue(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, v := range []signing.Visit{mary, john} {
 			wg.Go(func() {
-				for range rounds(100) {
+				for range dbtest.Rounds(20, 100) {
 					l, err := w.signing.Take(t.Context(), v)
 					if err == nil {
 						err = w.signing.Leave(t.Context(), v, l.Epoch)

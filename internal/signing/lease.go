@@ -19,7 +19,7 @@ const held = `id = $1 and holder = $2 and epoch = $3 and state = 'open' and expi
 
 // Take takes the lease of the visitor's role (rules 2, 3 and 5). Errors: Conflict
 // "lease.held" with the holder's name, since when and until when; "role.signed",
-// "role.waiting", "package.closed"; Denied "member.removed", "member.inactive".
+// "role.waiting", "package.closed"; Denied "member.removed", "member.inactive"; Unprocessable "name.glyphs".
 func (s *Signing) Take(ctx context.Context, v Visit) (Lease, error) {
 	var at spot
 	var lease Lease
@@ -27,8 +27,14 @@ func (s *Signing) Take(ctx context.Context, v Visit) (Lease, error) {
 		if at, err = s.visit(tx, v); err != nil {
 			return err
 		}
-		lease, err = at.take(tx)
-		return err
+		if lease, err = at.take(tx); err != nil {
+			return err
+		}
+		name, err := at.signingName(tx)
+		if err != nil {
+			return err
+		}
+		return s.drawable(name) // said before he begins, not when he is through
 	})
 	if errs.Is(err, "lease.held") {
 		err = errors.Join(err, s.wait(ctx, at, false))

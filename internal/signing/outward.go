@@ -2,6 +2,7 @@ package signing
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"countersign.dev/internal/audit"
@@ -23,6 +24,14 @@ func (s *Signing) documentFor(ctx context.Context, p authz.Principal, pkg, doc s
 	return row, of, err
 }
 
+// pdfName is a document's name as a file's.
+func pdfName(name string) string {
+	if strings.HasSuffix(strings.ToLower(name), ".pdf") {
+		return name
+	}
+	return name + ".pdf"
+}
+
 // Original is a document as it was uploaded, byte for byte.
 func (s *Signing) Original(ctx context.Context, p authz.Principal, pkg, doc string) (name string, file []byte, err error) {
 	row, of, err := s.documentFor(ctx, p, pkg, doc)
@@ -32,7 +41,7 @@ func (s *Signing) Original(ctx context.Context, p authz.Principal, pkg, doc stri
 	if file, err = s.Blobs.Get(ctx, row.OriginalBlob); err != nil {
 		return "", nil, err
 	}
-	return row.Name + ".pdf", file, s.recordDownload(ctx, p, of, row.ID)
+	return pdfName(row.Name), file, s.recordDownload(ctx, p, of, row.ID)
 }
 
 // PDF is a document sealed, once the package is completed, and before that as it is being signed.
@@ -44,7 +53,7 @@ func (s *Signing) PDF(ctx context.Context, p authz.Principal, pkg, doc string) (
 	if file, err = s.bytesOf(ctx, row); err != nil {
 		return "", nil, err
 	}
-	return row.Name + ".pdf", file, s.recordDownload(ctx, p, of, row.ID)
+	return pdfName(row.Name), file, s.recordDownload(ctx, p, of, row.ID)
 }
 
 // EvidenceSummary is the package's evidence as a sealed PDF of its own. Conflict
@@ -69,7 +78,7 @@ func (s *Signing) EvidenceSummary(ctx context.Context, p authz.Principal, pkg st
 
 func (s *Signing) recordDownload(ctx context.Context, p authz.Principal, pkg packageRow, doc string) error {
 	return s.write(ctx, func(tx *db.Tx) error {
-		_, err := audit.Append(tx, audit.Event{Type: "document.downloaded", Account: pkg.AccountID, Package: pkg.ID, Document: doc, Actor: audit.By(p)})
+		_, err := audit.Append(tx, audit.Event{Type: "document.downloaded", Account: pkg.AccountID, Package: pkg.ID, Document: doc, Actor: by(tx, p)})
 		return err
 	})
 }
@@ -162,7 +171,7 @@ func (s *Signing) SigningURL(ctx context.Context, p authz.Principal, id, role st
 		if url, err = s.newLink(tx, r.ID, invitee); err != nil {
 			return err
 		}
-		_, err = audit.Append(tx, audit.Event{Type: "link.made", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID, Actor: audit.By(p)})
+		_, err = audit.Append(tx, audit.Event{Type: "link.made", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID, Actor: by(tx, p)})
 		return err
 	})
 	return url, err
@@ -211,7 +220,7 @@ func (s *Signing) Notify(ctx context.Context, p authz.Principal, id, role, messa
 func (s *Signing) repeatInvitations(tx *db.Tx, p authz.Principal, pkg packageRow, roles []roleRow, message string) error {
 	for _, r := range roles {
 		if _, err := audit.Append(tx, audit.Event{Type: "invitation.repeated", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
-			Actor: audit.By(p)}); err != nil {
+			Actor: by(tx, p)}); err != nil {
 			return err
 		}
 		if err := s.inviteRole(tx, pkg, r, asking{again: true, note: message}); err != nil {

@@ -66,9 +66,15 @@ func TestRefusedPackagesLeaveNothing(t *testing.T) {
 		"17 MB": {func(_ *world, in *signing.NewPackage) {
 			in.Documents[0].PDF = append(in.Documents[0].PDF[:len(in.Documents[0].PDF):len(in.Documents[0].PDF)], make([]byte, 17<<20)...)
 		}, "document.too_large"},
-		"off the page":     {func(_ *world, in *signing.NewPackage) { in.Documents[0].Approvals[0].Fields[0].Left = 500 }, "field.outside"},
-		"no such page":     {func(_ *world, in *signing.NewPackage) { in.Documents[0].Approvals[0].Fields[0].Page = 1 }, "field.outside"},
-		"the consent's id": {func(_ *world, in *signing.NewPackage) { in.Documents[0].OuterID = signing.ConsentID }, "document.reserved"},
+		"off the page":        {func(_ *world, in *signing.NewPackage) { in.Documents[0].Approvals[0].Fields[0].Left = 500 }, "field.outside"},
+		"left of the page":    {func(_ *world, in *signing.NewPackage) { in.Documents[0].Approvals[0].Fields[0].Left = -0.001 }, "field.outside"},
+		"no width":            {func(_ *world, in *signing.NewPackage) { in.Documents[0].Approvals[0].Fields[0].Width = 0 }, "field.size"},
+		"a hair's width":      {func(_ *world, in *signing.NewPackage) { in.Documents[0].Approvals[0].Fields[0].Height = 1e-9 }, "field.size"},
+		"a document of dots":  {func(_ *world, in *signing.NewPackage) { in.Documents[0].Name = ".." }, "name.malformed"},
+		"a document, no name": {func(_ *world, in *signing.NewPackage) { in.Documents[0].Name = "" }, "name.missing"},
+		"nobody's address":    {func(_ *world, in *signing.NewPackage) { in.Roles[0].Signer.Email = "x@adhoc.groups.e-signlive.com" }, "email.malformed"},
+		"no such page":        {func(_ *world, in *signing.NewPackage) { in.Documents[0].Approvals[0].Fields[0].Page = 1 }, "field.outside"},
+		"the consent's id":    {func(_ *world, in *signing.NewPackage) { in.Documents[0].OuterID = signing.ConsentID }, "document.reserved"},
 		"second document bad": {func(_ *world, in *signing.NewPackage) {
 			in.Documents = append(in.Documents, signing.NewDocument{Name: "x", PDF: []byte("x")})
 		}, "document.not_pdf"},
@@ -104,7 +110,7 @@ func TestLastSignersAtOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.Link)
 		w.work()
-		n := min(rounds(4), 100)
+		n := dbtest.Rounds(4, 100)
 		for range n {
 			pkg := w.send(personRole("a", "Mary", "Doe", "mary@example.com", 0), personRole("b", "John", "Smith", "john@example.com", 0),
 				personRole("c", "Ann", "Lee", "ann@example.com", 0))
@@ -397,6 +403,40 @@ func TestGroupAddress(t *testing.T) {
 		if events := w.events(pkg); !slices.Contains(events, "invitation.opened!") {
 			t.Errorf("the stranger's attempt is not in the trail: %v", events)
 		}
+	})
+}
+
+// A member whose name cannot be stamped is told before he begins; a group of nobody else is refused at sending.
+func TestNamesThatCannotBeDrawn(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newWorld(t, d, directory.Link)
+		w.work()
+		users := w.senders("محمد علي", "John Smith")
+		_, err := w.signing.Create(t.Context(), w.client, w.pack(true, groupRole("r", w.group("Alone", users[0]))))
+		wants(t, err, "name.glyphs")
+		w.send(groupRole("r", w.group("Both", users...)))
+		_, err = w.signing.Take(t.Context(), w.enter(users[0].Email))
+		wants(t, err, "name.glyphs")
+		w.sign(w.enter(users[1].Email))
+	})
+}
+
+// Under a signature the package keeps its name; an approval must be among what is signed.
+func TestSignedWordsStay(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newWorld(t, d, directory.Link)
+		w.work()
+		in := w.pack(true, personRole("a", "Mary", "Doe", "mary@example.com", 0), personRole("b", "John", "Smith", "john@example.com", 0))
+		in.Documents[0].Approvals[1].Optional = true
+		pkg, err := w.signing.Create(t.Context(), w.client, in)
+		check(t, err)
+		john := w.enter("john@example.com")
+		l := w.take(john)
+		check(t, w.signing.Consent(t.Context(), john, l.Epoch))
+		wants(t, w.signing.Sign(t.Context(), john, signing.Submission{Epoch: l.Epoch}), "approval.none")
+		w.sign(w.enter("mary@example.com"))
+		name := "Something else"
+		wants(t, w.signing.Update(t.Context(), w.client, pkg, signing.Change{Name: &name}), "package.signed")
 	})
 }
 

@@ -133,7 +133,7 @@ func (s *Signing) Copy(ctx context.Context, v Visit, doc string) (name string, f
 	if err != nil {
 		return "", nil, err
 	}
-	return row.Name + ".pdf", file, s.write(ctx, func(tx *db.Tx) error {
+	return pdfName(row.Name), file, s.write(ctx, func(tx *db.Tx) error {
 		e := at.event("document.downloaded")
 		e.Document = row.ID
 		_, err := audit.Append(tx, e)

@@ -242,7 +242,7 @@ func (s *Signing) mailCompleted(tx *db.Tx, c *claimed) error {
 	}
 	attachments := []mail.Attachment{}
 	for _, f := range c.files {
-		attachments = append(attachments, mail.Attachment{Name: f.row.Name + ".pdf", MIME: "application/pdf", BlobKey: f.key})
+		attachments = append(attachments, mail.Attachment{Name: pdfName(f.row.Name), MIME: "application/pdf", BlobKey: f.key})
 	}
 	attachments = append(attachments, mail.Attachment{Name: "Evidence summary.pdf", MIME: "application/pdf", BlobKey: c.summary})
 	send := func(to mail.Address, group, by, link string) error {

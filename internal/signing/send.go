@@ -26,7 +26,7 @@ func (s *Signing) send(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	if err := s.readyToSend(tx, pkg); err != nil {
 		return err
 	}
-	if _, err := audit.Append(tx, audit.Event{Type: "package.sent", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.By(p)}); err != nil {
+	if _, err := audit.Append(tx, audit.Event{Type: "package.sent", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)}); err != nil {
 		return err
 	}
 	return s.inviteNext(tx, pkg)
@@ -83,9 +83,26 @@ func (s *Signing) readyRole(tx *db.Tx, r roleRow) error {
 	if err := s.drawable(g.Name); err != nil {
 		return err
 	}
+	if err := s.someoneCanSign(g); err != nil {
+		return err
+	}
 	// From now on the role bears this name, whatever the group is called later: it is stamped.
 	_, err = tx.Exec(`update roles set first_name = $2 where id = $1`, r.ID, g.Name)
 	return err
+}
+
+// someoneCanSign refuses a group of which no member's name can be stamped. Of several members those who cannot sign
+// are told so before they begin.
+func (s *Signing) someoneCanSign(g directory.Group) (refused error) {
+	for _, m := range g.Members {
+		if !m.Alive() {
+			continue
+		}
+		if refused = s.drawable(m.Name()); refused == nil {
+			return nil
+		}
+	}
+	return refused
 }
 
 // readyTexts refuses what the sender wrote into a role's fields if it cannot be stamped: after the

@@ -150,6 +150,7 @@ func signApprovals(tx *db.Tx, at spot, optional []string) error {
 	if err != nil {
 		return err
 	}
+	signedAny := false
 	for _, a := range rows {
 		if a.Optional && !slices.Contains(optional, a.DocumentID+"/"+a.OuterID) {
 			continue
@@ -160,6 +161,10 @@ func signApprovals(tx *db.Tx, at spot, optional []string) error {
 		if _, err := tx.Exec(`update approvals set signed_ms = clock_ms() where id = $1`, a.ID); err != nil {
 			return err
 		}
+		signedAny = true
+	}
+	if !signedAny {
+		return errs.New(errs.Invalid, "approval.none", "Choose at least one place to sign.").On("optional")
 	}
 	return nil
 }

@@ -6,10 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"countersign.dev/internal/audit"
 	"countersign.dev/internal/authn"
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/blob"
 	"countersign.dev/internal/db"
+	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
 	"countersign.dev/internal/jobs"
 	"countersign.dev/internal/mail"
@@ -138,6 +140,15 @@ func lockOpen(tx *db.Tx, pkg string) error {
 		return errs.New(errs.Conflict, "package.closed", "This package is no longer being signed.")
 	}
 	return nil
+}
+
+// by is the caller as the audit log names him: a client with the name of the user it acts as.
+func by(tx *db.Tx, p authz.Principal) audit.Actor {
+	a := audit.By(p)
+	if u, err := directory.UserByID(tx, p.User); err == nil {
+		a.Name, a.Email = u.Name(), u.Email
+	}
+	return a
 }
 
 // instant is the time of a column that may be null.

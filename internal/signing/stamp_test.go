@@ -26,13 +26,13 @@ func TestWhatIsAcceptedIsSealed(t *testing.T) {
 			}
 			a.Fields = append(a.Fields, f)
 		}
-		for _, width := range []float64{0, 0.01, 1, 10, 60, 500} {
+		for _, width := range []float64{4, 5, 10, 60, 500} {
 			for _, font := range []float64{-1, 0, 0.001, 12, 1e9} {
 				field("INPUT", "TEXTFIELD", width, 12, font)
-				field("INPUT", "TEXTAREA", width, 0.01, font)
+				field("INPUT", "TEXTAREA", width, 4, font)
 			}
 			for range 5 {
-				field("SIGNATURE", "CAPTURE", width, 0.5, 0)
+				field("SIGNATURE", "CAPTURE", width, 4, 0)
 				field("SIGNATURE", "INITIALS", width, 30, 0)
 			}
 		}

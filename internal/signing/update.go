@@ -114,8 +114,8 @@ func changeWords(tx *db.Tx, p authz.Principal, pkg packageRow, c Change) error {
 		if !set.given || same(set.value, set.was) {
 			continue
 		}
-		if pkg.Status != Draft && pkg.Status != Sent {
-			return errs.New(errs.Invalid, "package.finished", "A package that is %s does not change.", pkg.Status).On(set.column)
+		if err := mayChange(tx, pkg, set.column); err != nil {
+			return err
 		}
 		if _, err := tx.Exec(`update packages set `+set.column+` = $1 where id = $2`, set.value, pkg.ID); err != nil {
 			return err
@@ -125,8 +125,23 @@ func changeWords(tx *db.Tx, p authz.Principal, pkg packageRow, c Change) error {
 	if len(changed) == 0 {
 		return nil
 	}
-	_, err := audit.Append(tx, audit.Event{Type: "package.changed", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.By(p),
+	_, err := audit.Append(tx, audit.Event{Type: "package.changed", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p),
 		Detail: map[string]string{"members": strings.Join(changed, " ")}})
+	return err
+}
+
+// mayChange refuses to change what is finished, and the words under which somebody has signed already.
+func mayChange(tx *db.Tx, pkg packageRow, column string) error {
+	if pkg.Status != Draft && pkg.Status != Sent {
+		return errs.New(errs.Invalid, "package.finished", "A package that is %s does not change.", pkg.Status).On(column)
+	}
+	if column != "name" && column != "description" {
+		return nil
+	}
+	n, err := db.One[int](tx, `select count(*) from roles where package_id = $1 and state = 'signed'`, pkg.ID)
+	if err == nil && n > 0 {
+		err = errs.New(errs.Invalid, "package.signed", "Somebody has signed: the package's %s stays as it is.", column).On(column)
+	}
 	return err
 }
 
@@ -160,7 +175,7 @@ func changeTrashed(tx *db.Tx, p authz.Principal, pkg *packageRow, trashed *bool)
 			return err
 		}
 	}
-	_, err := audit.Append(tx, audit.Event{Type: kind, Account: pkg.AccountID, Package: pkg.ID, Actor: audit.By(p)})
+	_, err := audit.Append(tx, audit.Event{Type: kind, Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)})
 	return err
 }
 
@@ -206,7 +221,7 @@ func pause(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	if _, err := tx.Exec(`update packages set status = 'DRAFT', sent_ms = null where id = $1`, pkg.ID); err != nil {
 		return err
 	}
-	_, err = audit.Append(tx, audit.Event{Type: "package.paused", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.By(p)})
+	_, err = audit.Append(tx, audit.Event{Type: "package.paused", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)})
 	return err
 }
 
@@ -214,7 +229,7 @@ func archive(tx *db.Tx, p authz.Principal, pkg packageRow, to Status) error {
 	if _, err := tx.Exec(`update packages set status = $1 where id = $2`, to, pkg.ID); err != nil {
 		return err
 	}
-	_, err := audit.Append(tx, audit.Event{Type: "package.archived", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.By(p),
+	_, err := audit.Append(tx, audit.Event{Type: "package.archived", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p),
 		Detail: map[string]string{"status": string(to)}})
 	return err
 }
@@ -228,7 +243,7 @@ func (s *Signing) complete(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	if n > 0 || pkg.Trashed { // the seal job passes over what lies in the trash
 		return transitionRefused(pkg.Status, Completed)
 	}
-	if _, err := audit.Append(tx, audit.Event{Type: "package.released", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.By(p)}); err != nil {
+	if _, err := audit.Append(tx, audit.Event{Type: "package.released", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)}); err != nil {
 		return err
 	}
 	return queueSeal(tx, pkg)
@@ -251,7 +266,7 @@ func (s *Signing) Delete(ctx context.Context, p authz.Principal, id string) erro
 		if _, err := tx.Exec(`delete from packages where id = $1`, pkg.ID); err != nil {
 			return err
 		}
-		_, err = audit.Append(tx, audit.Event{Type: "package.deleted", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.By(p)})
+		_, err = audit.Append(tx, audit.Event{Type: "package.deleted", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)})
 		return err
 	})
 	if err == nil {

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,14 +28,6 @@ import (
 func TestMain(m *testing.M) {
 	pdf.Child()
 	os.Exit(m.Run())
-}
-
-// rounds is how often a race is run: few by default, as many as `make soak` says there.
-func rounds(usual int) int {
-	if n, err := strconv.Atoi(os.Getenv("COUNTERSIGN_SOAK")); err == nil && n > 0 {
-		return n
-	}
-	return usual
 }
 
 var jail = sync.OnceValue(func() *pdf.Jail {

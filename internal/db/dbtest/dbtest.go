@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -136,6 +137,15 @@ var postgresServer = sync.OnceValue(func() string {
 	}
 	return server
 })
+
+// Rounds is how often a race, a kill or a property is tried: usual times, or as
+// often as COUNTERSIGN_SOAK says and at most most times, under `make soak`.
+func Rounds(usual, most int) int {
+	if n, err := strconv.Atoi(os.Getenv("COUNTERSIGN_SOAK")); err == nil && n > 0 {
+		return min(n, most)
+	}
+	return usual
+}
 
 // Missing skips a test for want of something on the machine, or fails it where nothing may be missing.
 func Missing(t testing.TB, what string) {
