@@ -73,7 +73,7 @@ func TestG2SoftLeaseLapses(t *testing.T) {
 // G3: of k members who take at once exactly one wins, every round.
 func TestG3OneWinner(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
-		const k = 16
+		k := dbtest.Rounds(16, 64)
 		w := newWorld(t, d, directory.Link)
 		w.work()
 		var names []string
