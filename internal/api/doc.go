@@ -11,7 +11,10 @@
 //
 // What holds on every surface:
 //   - Every status, also 404, 405, 413, 415 and a panic, has the dialect's own
-//     JSON body. A path that no dialect claims gets problem details (RFC 9457).
+//     JSON body. A path that no dialect claims gets the body of the dialect that
+//     takes strays (Dialect.Stray), else problem details (RFC 9457).
+//   - Who is refused while he still sends is heard out, up to 64 MiB and five
+//     seconds, so that he can read the refusal.
 //   - A route that declares no right answers 403.
 //   - JSON is read by one strict decoder, see Decode; forms and multipart bodies
 //     have one reader each, see Request.Form and Request.Parts.

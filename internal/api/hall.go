@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -56,12 +57,21 @@ func New(c Config, dialects ...*Dialect) *Hall {
 	return h
 }
 
-// Claims reports whether the path of r is the hall's: all below /api, and what a dialect claims beside it.
+// Claims reports whether the path of r is the hall's: all below /api, in
+// whatever letter case and escaping, and what a dialect claims beside it.
 func (h *Hall) Claims(r *http.Request) bool {
-	s, path := h.surface(r)
-	return s != h.nobody || path == "/api" || strings.HasPrefix(path, "/api/")
+	s, _ := h.surface(r)
+	return s != h.nobody || Under(plainPath(r), "/api")
 }
 
+// plainPath is the path of r as a person reads it: unescaped, in lower case, without empty and dot segments.
+func plainPath(r *http.Request) string { return strings.ToLower(path.Clean("/" + r.URL.Path)) }
+
+// Under reports whether a path is prefix or lies below it.
+func Under(path, prefix string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
+
+// surface finds who answers a call, and the path as his routes write it. A path
+// that no dialect claims is "", which no route has.
 func (h *Hall) surface(r *http.Request) (*surface, string) {
 	escaped := r.URL.EscapedPath()
 	if len(escaped) > 1 {
@@ -72,7 +82,12 @@ func (h *Hall) surface(r *http.Request) (*surface, string) {
 			return s, path
 		}
 	}
-	return h.nobody, escaped
+	for _, s := range h.surfaces {
+		if s.Stray != nil && s.Stray(plainPath(r)) {
+			return s, ""
+		}
+	}
+	return h.nobody, ""
 }
 
 // event is one call, for its log line.
@@ -93,9 +108,12 @@ func (h *Hall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &answerWriter{ResponseWriter: w}
 	defer func() { h.log(r, e, out) }()
 	out.Header().Set("X-Request-Id", e.origin.RequestID)
+	body := &watchedBody{ReadCloser: r.Body}
+	r.Body = body
 	answer, err := h.answer(out, r, e)
 	if err != nil {
 		answer = h.refuse(e, err)
+		drain(w, r, body)
 	}
 	if err := write(out, answer); err != nil {
 		e.err = errors.Join(e.err, fmt.Errorf("write the answer: %w", err))

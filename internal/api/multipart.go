@@ -71,7 +71,7 @@ func readPart(name, file string, data io.Reader, limit int64) (Part, error) {
 		return p, badMultipart(err)
 	}
 	if int64(len(p.Data)) > limit {
-		return p, errs.New(errs.TooLarge, "part.too_large", "A part is larger than %d bytes.", limit).On(name).With("file", p.File)
+		return p, errs.New(errs.TooLarge, "part.too_large", "A part is larger than %s.", Size(limit)).On(name).With("file", p.File)
 	}
 	return p, nil
 }

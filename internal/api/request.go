@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -104,7 +105,15 @@ func bodyError(err error) error {
 }
 
 func bodyTooLarge(limit int64) error {
-	return errs.New(errs.TooLarge, "body.too_large", "The body is larger than %d bytes.", limit)
+	return errs.New(errs.TooLarge, "body.too_large", "The body is larger than %s.", Size(limit))
+}
+
+// Size words a number of bytes for people.
+func Size(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%d MB", n>>20)
 }
 
 func unsupported(want string) error {

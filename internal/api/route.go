@@ -38,7 +38,10 @@ type Dialect struct {
 	Name string
 	// Claim takes an escaped request path without a trailing slash and returns
 	// the path as the routes write it; false if the path is not the dialect's.
-	Claim  func(escaped string) (path string, ok bool)
+	Claim func(escaped string) (path string, ok bool)
+	// Stray tells whether the dialect words the 404 of a path that no dialect
+	// claims, given unescaped, in lower case and clean; nil is never.
+	Stray  func(path string) bool
 	Routes []Route
 	// APIKeys says that "Authorization: Basic" carries an API key.
 	APIKeys bool

@@ -34,13 +34,11 @@ const authPath = "/v1/auth"
 // claim takes the two parts of the vendor's tree below /api.
 func claim(path string) (string, bool) {
 	path, ok := strings.CutPrefix(path, "/api")
-	return path, ok && (under(path, "/user-management") || under(path, authPath))
+	return path, ok && (api.Under(path, "/user-management") || api.Under(path, authPath))
 }
 
-func under(path, prefix string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
-
 func refuse(path string, e *errs.Error) api.Answer {
-	if under(path, authPath) {
+	if api.Under(path, authPath) {
 		return refuseToken(e)
 	}
 	return refuseUser(e)

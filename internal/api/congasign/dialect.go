@@ -15,5 +15,5 @@ type surface struct {
 // New makes the dialect.
 func New(s *signing.Signing, d *directory.Directory) *api.Dialect {
 	sf := &surface{signing: s, dir: d}
-	return &api.Dialect{Name: "conga sign", Claim: claim, Routes: sf.routes(), APIKeys: true, Refuse: refuse}
+	return &api.Dialect{Name: "conga sign", Claim: claim, Stray: stray, Routes: sf.routes(), APIKeys: true, Refuse: refuse}
 }

@@ -2,9 +2,11 @@ package congasign
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"countersign.dev/internal/errs"
 	"countersign.dev/internal/signing"
 )
 
@@ -59,6 +61,12 @@ func (d documentIn) core(pdf []byte) (signing.NewDocument, error) {
 	if d.Extract {
 		return out, notTaken("documents.extract", "Fields are not extracted from documents: send them as approvals.")
 	}
+	if err := within("documents.index", float64(or(d.Index, 0)), 0, 10_000); err != nil {
+		return out, err
+	}
+	if err := object.of("documents.data", d.Data); err != nil {
+		return out, err
+	}
 	for _, a := range d.Approvals {
 		approval, err := a.core()
 		if err != nil {
@@ -74,9 +82,15 @@ func (a approvalIn) core() (signing.Approval, error) {
 		OuterID: a.ID, Role: a.Role, Name: a.Name, Optional: a.Optional, Disabled: a.Disabled,
 		EnforceCaptureSignature: a.EnforceCaptureSignature, FromFile: a.FromFile, Data: given(a.Data),
 	}
+	if err := object.of("approvals.data", a.Data); err != nil {
+		return out, err
+	}
 	for _, f := range a.Fields {
 		if f.Extract || given(f.ExtractAnchor) != nil {
 			return out, notTaken("fields.extract", "Fields are not extracted from documents: send their positions.")
+		}
+		if err := f.check(); err != nil {
+			return out, err
 		}
 		if f.acceptance() {
 			continue
@@ -89,6 +103,31 @@ func (a approvalIn) core() (signing.Approval, error) {
 // acceptance: the Java library asks for a mere acceptance of a document by a
 // signature without extent; it must not come back as a field.
 func (f fieldIn) acceptance() bool { return f.Type == "SIGNATURE" && f.Width == 0 && f.Height == 0 }
+
+// bindings are what a label may show (OneSpan Sign, field binding).
+var bindings = []string{"{signer.name}", "{signer.title}", "{signer.company}", "{approval.signed}"}
+
+func (f fieldIn) check() error {
+	if f.Type == "" {
+		return errs.New(errs.Invalid, "field.type_missing", "A field needs a type: SIGNATURE or INPUT.").On("fields.type")
+	}
+	if f.Subtype == "" {
+		return errs.New(errs.Invalid, "field.subtype_missing", "A field needs a subtype, such as FULLNAME or TEXTFIELD.").On("fields.subtype")
+	}
+	if err := choice("fields.binding", f.Binding, "one of "+strings.Join(bindings, ", "), bindings...); err != nil {
+		return err
+	}
+	if f.Binding != "" && f.Subtype != "LABEL" {
+		return errs.New(errs.Invalid, "field.binding", "Only a field of subtype LABEL has a binding.").On("fields.binding")
+	}
+	if err := within("fields.fontSize", f.FontSize, 0, 200); err != nil {
+		return err
+	}
+	if err := checkValidation("fields.validation", f.Validation); err != nil {
+		return err
+	}
+	return object.of("fields.data", f.Data)
+}
 
 func (f fieldIn) core() signing.Field {
 	return signing.Field{

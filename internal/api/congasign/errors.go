@@ -32,7 +32,7 @@ var classes = map[errs.Kind]struct{ class, name, message string }{
 	errs.Unauthenticated:  {"unauthorised", "Unauthorized", "Unauthorized."},
 	errs.Denied:           {"forbidden", "Access Denied", "Access denied."},
 	errs.NotFound:         {"notFound", "Not Found", "Not found."},
-	errs.Conflict:         {"validation", "Conflict", "The request conflicts with the present state."},
+	errs.Conflict:         {"conflict", "Conflict", "The request conflicts with the present state."},
 	errs.Unprocessable:    {"unprocessableEntity", "Unprocessable Entity", "The request cannot be carried out."},
 	errs.TooLarge:         {"validation", "Payload Too Large", "The request is too large."},
 	errs.Unsupported:      {"validation", "Unsupported Media Type", "The media type is not supported."},

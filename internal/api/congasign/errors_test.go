@@ -3,6 +3,7 @@ package congasign
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -320,7 +321,7 @@ func testErrors(t *testing.T, s *stack) {
 	for _, row := range apitest.Errors(t, "errors.tsv") {
 		want[row["when"]] = row
 	}
-	for _, r := range append(append(append(requestRefusals, groupRefusals...), packageRefusals...), sendingRefusals...) {
+	for _, r := range slices.Concat(requestRefusals, groupRefusals, packageRefusals, shapeRefusals, sendingRefusals) {
 		s.forget()
 		got := errorRow(r.name, r.make(s))
 		row := want[r.name]

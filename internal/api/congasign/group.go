@@ -15,6 +15,9 @@ func (s *surface) createGroup(r *api.Request) (api.Answer, error) {
 	if err := r.JSON(&in); err != nil {
 		return api.Answer{}, err
 	}
+	if err := object.of("data", in.Data); err != nil {
+		return api.Answer{}, err
+	}
 	g, err := s.dir.CreateGroup(r.Context(), r.Principal, directory.NewGroup{
 		OuterID: or(in.ID, ""), Name: or(in.Name, ""), Email: or(in.Email, ""), EmailMembers: in.EmailMembers,
 		Data: given(in.Data), Members: membersIn(or(in.Members, nil)),
@@ -72,6 +75,9 @@ func (s *surface) groups(r *api.Request) ([]directory.Group, int, error) {
 func (s *surface) updateGroup(r *api.Request) (api.Answer, error) {
 	var in groupIn
 	if err := r.JSON(&in); err != nil {
+		return api.Answer{}, err
+	}
+	if err := object.of("data", in.Data); err != nil {
 		return api.Answer{}, err
 	}
 	id, err := groupID(r)

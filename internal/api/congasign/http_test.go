@@ -177,10 +177,10 @@ const libraryPackage = `{"name":"Library","description":"d","emailMessage":"m","
  "documents":[{"id":"documentId","name":"First Document","index":0,"extract":false,"extractionTypes":[],"data":{},"externalSigned":false,"base64Content":"PDF",
    "approvals":[{"id":"a1","role":"role1","fromFile":false,"enforceCaptureSignature":false,"optional":false,"disabled":false,
      "fields":[{"id":"f1","type":"SIGNATURE","subtype":"FULLNAME","page":0,"left":100.0,"top":100.5,"width":200.25,"height":50.0,"extract":false,"tooltip":null},
-               {"id":"f2","type":"INPUT","subtype":"TEXTFIELD","name":"note","value":"prefilled","page":0,"left":1,"top":2,"width":3,"height":4,"validation":{"required":true,"maxLength":2147483647,"disabled":false}},
+               {"id":"f2","type":"INPUT","subtype":"TEXTFIELD","name":"note","value":"prefilled","page":0,"left":1,"top":2,"width":130,"height":20,"validation":{"pattern":"","group":null,"required":true,"minLength":0,"maxLength":2147483647,"minimumRequired":0,"maximumRequired":0,"groupTooltip":null,"disabled":false,"enum":["group1"]}},
                {"id":"f3","type":"INPUT","subtype":"LABEL","name":"title","binding":"{signer.title}","page":0,"left":120.0,"top":200.0,"width":200.0,"height":50.0,"extract":false,"value":null,"fontSize":null}]},
      {"id":"a2","role":"GROUP","fields":[{"type":"SIGNATURE","subtype":"FULLNAME","page":0,"left":0,"top":0,"width":0,"height":0}]}]}],
- "settings":{"integrationFrameworkWorkflows":[],"ceremony":{"inPerson":true,"declineReasons":[],"style":null}}}`
+ "settings":{"integrationFrameworkWorkflows":[],"ceremony":{"inPerson":true,"declineReasons":["No"],"style":null,"maxAuthFailsAllowed":3,"layout":{"iframe":false,"brandingBar":{"logo":null}},"ours":1.5}}}`
 
 // What the library sends comes back, and the whole package as read can be sent back as an update.
 func testLibraryPackage(t *testing.T, s *stack) {
@@ -202,7 +202,7 @@ func testLibraryPackage(t *testing.T, s *stack) {
 		"documents.1.approvals.0.fields.0.width": 200.25, "documents.1.approvals.0.fields.1.id": "f3",
 		"documents.1.approvals.0.fields.1.binding": "{signer.title}", "documents.1.approvals.0.fields.2.value": "prefilled",
 		"documents.1.approvals.0.fields.2.validation.maxLength": 2147483647.0, "data.sdk": "Java v11.68.0", "data.n": 1.5,
-		"settings.ceremony.inPerson": true,
+		"settings.ceremony.inPerson": true, "settings.ceremony.ours": 1.5,
 	} {
 		if got := p.At(path); got != want {
 			t.Errorf("%s is %v, want %v", path, got, want)
@@ -313,6 +313,10 @@ func testDeclineByAPI(t *testing.T, s *stack) {
 	p := s.Post(one, decline(`Wrong <script>alert(1)</script>`)).Want(200)
 	if p.Text("status") != "DECLINED" || p.Text("messages.0.content") != "Wrong <script>alert(1)</script>" {
 		t.Errorf("%s", p.Body)
+	}
+	from := p.At("messages.0.from").(map[string]any)
+	if from["name"] != "REST Developers" || from["firstName"] != "REST Developers" || from["lastName"] != "" {
+		t.Errorf("declined by %v", from)
 	}
 	if p.Header.Get("X-Content-Type-Options") != "nosniff" || p.Header.Get("Content-Disposition") != "" {
 		t.Errorf("headers %v", p.Header)
@@ -427,7 +431,7 @@ func testEndlessPart(t *testing.T, s *stack) {
 	} {
 		body := &endless{head: c.head}
 		r := httptest.NewRequest("POST", "/api/packages", body)
-		r.ContentLength = -1
+		r.ContentLength = maxUpload // more than the hall would hear out
 		r.Header.Set("Content-Type", c.media)
 		r.Header.Set("Authorization", s.Authorization)
 		w := httptest.NewRecorder()

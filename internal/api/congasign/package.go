@@ -98,8 +98,11 @@ func (s *surface) updatePackage(r *api.Request) (api.Answer, error) {
 	if err := r.JSON(&in); err != nil {
 		return api.Answer{}, err
 	}
-	id := r.Path("package")
-	if err := s.signing.Update(r.Context(), r.Principal, id, in.change()); err != nil {
+	change, err := in.change()
+	if err != nil {
+		return api.Answer{}, err
+	}
+	if err := s.signing.Update(r.Context(), r.Principal, r.Path("package"), change); err != nil {
 		return api.Answer{}, err
 	}
 	return s.getPackage(r)

@@ -38,6 +38,20 @@ type messageIn struct {
 	Content string `json:"content"`
 }
 
+// check refuses what would be kept as it came and be unreadable for clients afterwards.
+func (in packageIn) check() error {
+	if err := choice("visibility", or(in.Visibility, ""), "ACCOUNT or SENDER", "ACCOUNT", "SENDER"); err != nil {
+		return err
+	}
+	if err := checkLanguage("language", or(in.Language, "")); err != nil {
+		return err
+	}
+	if err := settings.of("settings", in.Settings); err != nil {
+		return err
+	}
+	return object.of("data", in.Data)
+}
+
 // create maps a payload to the core. files are the documents' bytes in their order.
 func (in packageIn) create(docs []signing.NewDocument) (signing.NewPackage, error) {
 	out := signing.NewPackage{
@@ -53,22 +67,33 @@ func (in packageIn) create(docs []signing.NewDocument) (signing.NewPackage, erro
 	default:
 		return out, errs.New(errs.Invalid, "package.transition", "A new package is DRAFT or SENT.").On("status")
 	}
-	var err error
+	err := in.check()
+	if err != nil {
+		return out, err
+	}
 	out.Roles, err = rolesIn(in.Roles)
 	return out, err
 }
 
 // change maps a partial update. Roles and documents in the payload are not updated, as at the vendor.
-func (in packageIn) change() signing.Change {
+func (in packageIn) change() (signing.Change, error) {
 	out := signing.Change{
-		Name: in.Name, Description: in.Description, EmailMessage: in.EmailMessage, Language: in.Language, Visibility: in.Visibility,
+		Name: in.Name, Description: in.Description, EmailMessage: in.EmailMessage, Language: filled(in.Language), Visibility: filled(in.Visibility),
 		Autocomplete: in.Autocomplete, Trashed: in.Trashed, Due: (*time.Time)(in.Due),
 		Settings: given(in.Settings), Data: given(in.Data), Status: signing.Status(or(in.Status, "")),
 	}
 	if len(in.Messages) > 0 {
 		out.DeclineRole, out.DeclineReason = in.Messages[0].From.ID, in.Messages[0].Content
 	}
-	return out
+	return out, in.check()
+}
+
+// filled is a text that stands for a choice: empty is the same as not sent.
+func filled(s *string) *string {
+	if or(s, "") == "" {
+		return nil
+	}
+	return s
 }
 
 // packageOut is a package with all that belongs to it.
@@ -133,9 +158,20 @@ func wordPackage(p signing.Package) packageOut {
 	return out
 }
 
+// wordRefusal: the core tells the whole name of who declined; its two parts are
+// the role's when it is a person's, else cut at the last blank.
 func wordRefusal(d signing.Refusal, p signing.Package) messageOut {
-	from := wordUser(signing.Signer{Email: d.Email}, p)
-	from.ID, from.Name, from.FirstName = d.Role, d.By, d.By
+	who := signing.Signer{Email: d.Email, FirstName: d.By}
+	if i := strings.LastIndex(d.By, " "); i > 0 {
+		who.FirstName, who.LastName = d.By[:i], d.By[i+1:]
+	}
+	for _, r := range p.Roles {
+		if s := r.Signer; r.OuterID == d.Role && strings.TrimSpace(s.FirstName+" "+s.LastName) == d.By {
+			who.FirstName, who.LastName = s.FirstName, s.LastName
+		}
+	}
+	from := wordUser(who, p)
+	from.ID, from.Name = d.Role, d.By
 	return messageOut{Content: d.Reason, Status: "NEW", Created: date(d.At), From: from}
 }
 

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"countersign.dev/internal/api"
 )
 
 // Prefixes of the one tree: Conga writes /api/cs-… and /api/sign/v1/cs-…,
@@ -17,6 +19,14 @@ var (
 // elsewhere are paths below /api that belong to other surfaces, served or not.
 // Letter case does not count, for some of those surfaces ignore it.
 var elsewhere = []string{"/api/rest/v6", "/api/gateway", "/api/user-management", "/api/v1/auth", "/api/users", "/api/accounts"}
+
+// strays are what clients of this surface ask for and no surface serves: the rest of the tree, the misprint's, and
+// the places where OneSpan's libraries fetch tokens. Their libraries read any answer as this surface's error.
+var strays = []string{"/api", "/v1/sign", "/auth", "/authorize", "/oauth", "/oauth2", "/apitoken", "/token", "/connect/token"}
+
+func stray(path string) bool {
+	return slices.ContainsFunc(strays, func(p string) bool { return api.Under(path, p) })
+}
 
 // claim strips the prefix: every alias of an operation becomes one path.
 func claim(escaped string) (string, bool) {

@@ -65,6 +65,9 @@ func (r roleIn) core() (signing.NewRole, error) {
 		OuterID: r.ID, Name: r.Name, Type: r.Type, Index: r.Index, Reassign: r.Reassign,
 		EmailMessage: r.EmailMessage.Content, Data: given(r.Data),
 	}
+	if err := r.check(); err != nil {
+		return out, err
+	}
 	if len(r.AttachmentRequirements) > 0 {
 		return out, notTaken("roles.attachmentRequirements", "Attachments of signers are not served.")
 	}
@@ -74,6 +77,16 @@ func (r roleIn) core() (signing.NewRole, error) {
 	var err error
 	out.Signer, err = r.Signers[0].core()
 	return out, err
+}
+
+func (r roleIn) check() error {
+	if err := choice("roles.type", r.Type, "SIGNER or SENDER", "SIGNER", "SENDER"); err != nil {
+		return err
+	}
+	if err := within("roles.index", float64(r.Index), 0, 10_000); err != nil {
+		return err
+	}
+	return object.of("roles.data", r.Data)
 }
 
 // core refuses a demand on a signer's identification that would not be met.

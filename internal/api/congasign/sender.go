@@ -11,6 +11,9 @@ func (s *surface) inviteSender(r *api.Request) (api.Answer, error) {
 	if err := r.JSON(&in); err != nil {
 		return api.Answer{}, err
 	}
+	if err := address.of("address", in.Address); err != nil {
+		return api.Answer{}, err
+	}
 	u, _, err := s.dir.InviteSender(r.Context(), r.Principal, in.invitation())
 	return s.answerSender(r, u, err)
 }
@@ -45,6 +48,9 @@ func (s *surface) getSender(r *api.Request) (api.Answer, error) {
 func (s *surface) updateSender(r *api.Request) (api.Answer, error) {
 	var in senderIn
 	if err := r.JSON(&in); err != nil {
+		return api.Answer{}, err
+	}
+	if err := address.of("address", in.Address); err != nil {
 		return api.Answer{}, err
 	}
 	u, err := s.dir.UpdateSender(r.Context(), r.Principal, r.Path("sender"), in.change())

@@ -24,6 +24,10 @@ var surfaceTests = map[string]func(*testing.T, *stack){
 	"EndlessPart":             testEndlessPart,
 	"Journey":                 testJourney,
 	"Errors":                  testErrors,
+	"Strays":                  testStrays,
+	"RefusedWhileSending":     testRefusedWhileSending,
+	"Shapes":                  testShapes,
+	"DocumentNames":           testDocumentNames,
 }
 
 func TestSurface(t *testing.T) {

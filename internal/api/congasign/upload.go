@@ -21,13 +21,17 @@ type upload struct {
 // readUpload reads a multipart body of one part "payload" and any number of
 // parts "file", in any order; or a JSON body, which is the payload.
 //
-// Refusals: those of api.Request.Parts and Body; Invalid "payload.missing",
-// "payload.repeated"; TooLarge "document.too_large".
+// Refusals: those of api.Request.Parts and Body; Unsupported "media.unsupported";
+// Invalid "payload.missing", "payload.repeated"; TooLarge "document.too_large".
 func readUpload(r *api.Request) (upload, error) {
-	if media := r.Media(); media == "application/json" || media == "" {
+	switch r.Media() {
+	case "application/json", "":
 		r.HTTP.Body = http.MaxBytesReader(nil, r.HTTP.Body, maxInline)
 		body, err := r.Body()
 		return upload{payload: body}, err
+	case "multipart/form-data":
+	default:
+		return upload{}, errs.New(errs.Unsupported, "media.unsupported", "The content type must be multipart/form-data or application/json.")
 	}
 	var up upload
 	for part, err := range r.Parts(partLimit) {
@@ -56,7 +60,7 @@ func partLimit(name string) int64 {
 }
 
 func tooLarge(name string) error {
-	return errs.New(errs.TooLarge, "document.too_large", "A document is larger than %d bytes.", maxFile).On("documents").With("document", name)
+	return errs.New(errs.TooLarge, "document.too_large", "A document is larger than %s.", api.Size(maxFile)).On("documents").With("document", name)
 }
 
 // documents joins what the payload says of documents with their bytes: base64
@@ -64,24 +68,30 @@ func tooLarge(name string) error {
 // order. Files that the payload does not mention become documents of their own
 // only if it mentions no document at all.
 //
-// Refusals: Invalid "document.no_file", "file.unmatched", "payload.not_served";
-// TooLarge "document.too_large".
+// Refusals: Invalid "document.no_file", "file.unmatched", "name.missing" and those of
+// documentIn.core; TooLarge "document.too_large".
 func (up upload) documents(in []documentIn) ([]signing.NewDocument, error) {
 	if len(in) == 0 {
 		for _, f := range up.files {
 			in = append(in, documentIn{Name: documentName(f.File)})
 		}
 	}
-	contents, err := up.match(in)
+	files, err := up.match(in)
 	if err != nil {
 		return nil, err
 	}
 	var out []signing.NewDocument
 	for i, d := range in {
-		if len(contents[i]) > maxFile {
+		if d.Name == "" {
+			d.Name = documentName(files[i].File)
+		}
+		if d.Name == "" {
+			return nil, errs.New(errs.Invalid, "name.missing", "A document needs a name, or a file that has one.").On("documents.name")
+		}
+		if len(files[i].Data) > maxFile {
 			return nil, tooLarge(d.Name)
 		}
-		doc, err := d.core(contents[i])
+		doc, err := d.core(files[i].Data)
 		if err != nil {
 			return nil, err
 		}
@@ -90,16 +100,16 @@ func (up upload) documents(in []documentIn) ([]signing.NewDocument, error) {
 	return out, nil
 }
 
-// match finds the bytes of each document.
-func (up upload) match(in []documentIn) ([][]byte, error) {
-	out, free := make([][]byte, len(in)), append([]api.Part{}, up.files...)
+// match finds the file of each document; base64 is a file without a name.
+func (up upload) match(in []documentIn) ([]api.Part, error) {
+	out, free := make([]api.Part, len(in)), append([]api.Part{}, up.files...)
 	take := func(i, j int) {
-		out[i] = free[j].Data
+		out[i] = free[j]
 		free = append(free[:j], free[j+1:]...)
 	}
 	for i, d := range in {
 		if len(d.Base64Content) > 0 {
-			out[i] = d.Base64Content
+			out[i].Data = d.Base64Content
 			continue
 		}
 		for j, f := range free {
@@ -110,7 +120,7 @@ func (up upload) match(in []documentIn) ([][]byte, error) {
 		}
 	}
 	for i, d := range in {
-		if out[i] != nil {
+		if out[i].Data != nil {
 			continue
 		}
 		if len(free) == 0 {

@@ -249,3 +249,16 @@ func nulls(name string, v any) (found []string) {
 	}
 	return found
 }
+
+// The core tells one name of who declined; clients read two.
+func TestDeclinersName(t *testing.T) {
+	p := signing.Package{Roles: []signing.Role{{OuterID: "r1", Signer: signing.Signer{FirstName: "Ana Maria", LastName: "de la Cruz"}}, {OuterID: "g1"}}}
+	for _, c := range []struct{ role, by, first, last string }{
+		{"r1", "Ana Maria de la Cruz", "Ana Maria", "de la Cruz"}, {"g1", "John Smith", "John", "Smith"}, {"r1", "Mary Ann Doe", "Mary Ann", "Doe"}, {"g1", "Cher", "Cher", ""},
+	} {
+		from := wordRefusal(signing.Refusal{Role: c.role, By: c.by}, p).From
+		if from.Name != c.by || from.FirstName != c.first || from.LastName != c.last {
+			t.Errorf("%s: %q, %q, %q", c.by, from.Name, from.FirstName, from.LastName)
+		}
+	}
+}
