@@ -204,6 +204,10 @@ func (b *tab) look(name string) {
 	if wide := eval[float64](b, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
 		b.t.Errorf("%s: the page is %v pixels wider than %s's screen", name, wide, b.name)
 	}
+	if bars := eval[string](b, `[...document.querySelectorAll("body *")].filter((e) => e.scrollWidth > e.clientWidth && e.localName !== "textarea" &&
+		["auto", "scroll"].includes(getComputedStyle(e).overflowX)).map((e) => e.className || e.localName).join()`); bars != "" {
+		b.t.Errorf("%s (%s): scrolls sideways: %s", name, b.name, bars)
+	}
 	script, err := os.ReadFile(axeFile)
 	if err != nil {
 		dbtest.Missing(b.t, "no axe: run third_party/fetch.sh")

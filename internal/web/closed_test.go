@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"countersign.dev/internal/db"
 	"countersign.dev/internal/db/dbtest"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/signing"
@@ -55,6 +56,61 @@ func TestClosedLinks(t *testing.T) {
 					t.Errorf("%d, want %q in\n%s", page.StatusCode, c.says, page.body)
 				}
 			})
+		}
+	})
+}
+
+// TestDeletedWhileSigning: every call tells that the package is gone, in words of its own that pages
+// know, and the page leads to the inbox.
+func TestDeletedWhileSigning(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		h := newHouse(t, d)
+		id := h.send(agreement(h.group("Pharmacists", mary, john).OuterID))
+		c := h.newBrowser()
+		base, epoch := c.start(mary)
+		if err := h.signing.Delete(context.Background(), h.client, id); err != nil {
+			t.Fatal(err)
+		}
+		answers := map[string]answer{"state": c.get(base + "/state")}
+		for act, body := range bodies {
+			if strings.Contains(body, "%s") {
+				body = fmt.Sprintf(body, epoch)
+			}
+			answers[act] = c.json(base+"/"+act, body)
+		}
+		for act, a := range answers {
+			if a.StatusCode != http.StatusNotFound || !strings.Contains(a.body, `"what":"visit.unknown"`) {
+				t.Errorf("%s: %d %s", act, a.StatusCode, a.body)
+			}
+		}
+		for _, path := range []string{base, base + "?lease=" + epoch} {
+			if a := c.get(path); a.StatusCode != http.StatusNotFound || !strings.Contains(a.body, "This package is no longer there") || !strings.Contains(a.body, `class="button" href="/inbox"`) {
+				t.Errorf("%s: %d\n%s", path, a.StatusCode, a.body)
+			}
+		}
+	})
+}
+
+// TestNothingToSign: who was made a mere viewer meanwhile is told so, and not asked to start again.
+func TestNothingToSign(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		h := newHouse(t, d)
+		h.send(agreement(h.group("Pharmacists", mary, john).OuterID))
+		c := h.newBrowser()
+		base, epoch := c.start(mary)
+		err := h.db.Write(context.Background(), func(tx *db.Tx) error {
+			_, err := tx.Exec(`update roles set state = 'viewer', holder = null`)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := c.json(base+"/consent", `{"epoch":`+epoch+`}`); a.StatusCode != http.StatusConflict || !strings.Contains(a.body, `"what":"role.viewer"`) {
+			t.Errorf("consent: %d %s", a.StatusCode, a.body)
+		}
+		a := c.form(base+"/take", hiddenFields(c.get(base).body))
+		if a.StatusCode != http.StatusConflict || !strings.Contains(a.body, "There is nothing for you to sign") {
+			t.Errorf("take: %d\n%s", a.StatusCode, a.body)
 		}
 	})
 }

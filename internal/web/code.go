@@ -31,6 +31,9 @@ func (s *site) askCode(w http.ResponseWriter, r *http.Request, handle string, re
 		status = http.StatusUnprocessableEntity
 		page.Problem, page.Left = e.Detail, e.Params["left"]
 		page.Useless = e.What == "code.spent" || e.What == "code.expired" || page.Left == "0"
+		if page.Left == "0" {
+			page.Problem, page.Left = "This was not the code, and it was the last try: the code can be used no more. Please ask for a new one.", ""
+		}
 	}
 	return s.render(w, r, status, "code", page)
 }

@@ -20,6 +20,11 @@
 // The person who presses "Start signing" on the link's page presses once: the same
 // intent is carried through the code page to the lease.
 //
+// A page that is open when its package ends, is deleted or no longer asks the visitor hears
+// it from its next poll or act: the waiting page loads again, the signing page can only be
+// read, says why and leads on. Only a 404 "visit.unknown" means deleted; another is trouble
+// on the way, like no answer.
+//
 // # Keeping others out
 //
 // The token of a link stands in one address only; the first POST exchanges it for

@@ -43,6 +43,9 @@ func (s *site) start(w http.ResponseWriter, r *http.Request, v signing.Visit) er
 	if errs.Is(err, "identify.code") {
 		return s.startCode(w, r, v)
 	}
+	if errs.Is(err, "role.viewer") {
+		return err // the page of the ceremony would ask him to start again
+	}
 	switch errs.KindOf(err) {
 	case errs.Conflict, errs.Denied, errs.Unauthenticated:
 		return seeOther(w, r, at(v))

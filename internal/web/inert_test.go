@@ -117,8 +117,15 @@ func TestDeceivingNames(t *testing.T) {
 		}
 	}
 	emoji := person{"Zoë 🖋", "مريم", "zoe@example.com"}
-	h.send(agreement(h.group("Apotheke", emoji).OuterID))
+	h.send(agreement(h.group("Apotheke", emoji, mary).OuterID))
 	if page := h.newBrowser().get(h.link(emoji)); !strings.Contains(page.body, "<bdi>Zoë 🖋 مريم</bdi>") {
 		t.Errorf("the name is not shown as it is:\n%s", page.body)
+	}
+	// It cannot be stamped, though: its bearer is told what to ask for before anything is entered.
+	c := h.newBrowser()
+	base, _ := strings.CutSuffix(c.press(h.link(emoji)), "?sent")
+	a := c.form(base+"/code", url.Values{"code": {h.code(emoji)}})
+	if a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, "Your name cannot be written") || !strings.Contains(a.body, "Please ask the sender") {
+		t.Errorf("who cannot sign under the name is told: %d\n%s", a.StatusCode, a.body)
 	}
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
@@ -13,6 +14,7 @@ type problem struct {
 	Title  string
 	Detail string
 	What   string
+	Inbox  bool // the way on is the visitor's inbox
 }
 
 var problemTitles = map[int]string{
@@ -26,6 +28,16 @@ var problemTitles = map[int]string{
 	http.StatusServiceUnavailable:    "One moment, please",
 }
 
+// endings are the refusals after which an invitation's visitor can do nothing here: what the page
+// is called, what it says instead of the refusal's words, and what it adds to them.
+var endings = map[string]struct{ title, detail, advice string }{
+	"visit.unknown": {"This package is no longer there", "It was deleted, most likely by its sender, who can tell you more. There is nothing left for you to do here.", ""},
+	"member.moved":  {"This invitation went to an old address", "", ""},
+	"role.viewer":   {"There is nothing for you to sign", "", ""},
+	"name.glyphs": {"Your name cannot be written into the document", "",
+		" Please ask the sender, or whoever looks after this server, to enter your name in a script the server has fonts for. Then open the link again."},
+}
+
 // problemView words an error for people; a fault tells nothing of its cause.
 func problemView(err error) problem {
 	p := problem{Status: statusOf(err), Title: "Something went wrong", What: "fault",
@@ -36,6 +48,10 @@ func problemView(err error) problem {
 	}
 	if title, ok := problemTitles[p.Status]; ok {
 		p.Title = title
+	}
+	if end, ok := endings[p.What]; ok {
+		p.Title, p.Inbox = end.title, true
+		p.Detail = cmp.Or(end.detail, p.Detail) + end.advice
 	}
 	if p.What == "identify.link" {
 		p.Detail = "Please open the link in the e-mail you received: it tells us who you are."

@@ -99,6 +99,11 @@ export class Pad {
   }
 }
 
+// room is how many ordinary letters a text is as wide as; those of East Asia count twice.
+function room(text) {
+  return [...text].reduce((sum, letter) => sum + (/[\u1100-\u11ff\u2e80-\ud7ff\uf900-\ufaff\uff00-\uff60]/.test(letter) ? 2 : 1), 0);
+}
+
 // picture shows a mark in a field.
 export function picture(mark, name) {
   if (mark.kind === "typed") {
@@ -107,6 +112,7 @@ export function picture(mark, name) {
     const bdi = document.createElement("bdi");
     bdi.textContent = mark.text || name;
     text.append(bdi);
+    text.style.setProperty("--letters", room(bdi.textContent)); // a long name is written smaller, not cut off
     return text;
   }
   const ns = "http://www.w3.org/2000/svg";

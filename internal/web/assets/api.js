@@ -9,6 +9,10 @@ export class Refusal extends Error {
   }
 }
 
+// gone tells whether a refusal says that nothing is behind the handle any more: the package was
+// deleted. Any other 404 is not the server's own word and may pass.
+export const gone = (refusal) => refusal.what === "visit.unknown";
+
 export function api(handle) {
   const base = `/sign/${encodeURIComponent(handle)}/`;
   const call = async (method, name, body) => {

@@ -7,6 +7,7 @@ export class Fields {
     this.save = save; // (key, value) → promise
     this.told = told;
     this.all = [...document.querySelectorAll(".field")];
+    this.blank = new Map(); // signature field → what it said before it was signed
     this.pending = new Map(); // key → promise of the newest save
     for (const field of this.all) {
       if (this.isMark(field)) field.addEventListener("click", () => this.sign(field));
@@ -49,6 +50,7 @@ export class Fields {
     }
     const mark = await this.adoption.ask(field.dataset.kind);
     if (!mark) { field.focus(); return; }
+    this.blank.set(field, { label: field.getAttribute("aria-label"), children: [...field.childNodes] });
     field.dataset.signed = "";
     field.replaceChildren(picture(mark, this.adoption.name));
     field.setAttribute("aria-label", `${field.dataset.label}: signed${"optional" in field.dataset ? ". Press to remove" : ""}`);
@@ -58,11 +60,9 @@ export class Fields {
 
   unsign(field) {
     delete field.dataset.signed;
-    const here = document.createElement("span");
-    here.className = "sign-here";
-    here.textContent = "Sign (optional)";
-    field.replaceChildren(here);
-    field.removeAttribute("aria-label");
+    const { label, children } = this.blank.get(field);
+    field.replaceChildren(...children);
+    field.setAttribute("aria-label", label);
     this.told.progress();
   }
 

@@ -1,10 +1,12 @@
 // Keeps the lease alive while the person acts, and only then: a beat is sent after
 // a key, pointer, touch or scroll event since the last one. The first such event sends
 // the first beat at once, which turns the soft lease into a hard one.
-import { poll } from "./api.js";
+import { gone, poll } from "./api.js";
 
 const lookEvery = 5_000;
 const warnBelow = 120_000;
+// refusals that are the whole story: a new lease would be refused in the same words.
+const final = new Set(["member.moved", "member.removed", "member.inactive", "role.viewer"]);
 const quiet = 800; // scroll events this soon after our own scrolling are not the person's
 
 export class Lease {
@@ -104,15 +106,17 @@ export class Lease {
 
   // failed tells whether the problem ends the lease for this page.
   failed(problem) {
-    if (problem.status === 409 || problem.status === 403) {
-      this.server.state().then((now) => this.end(now), () => this.end(null));
-      return true;
-    }
     if (problem.status === 401) {
       this.end({ phase: "unknown" });
       return true;
     }
-    return false;
+    if (gone(problem) || final.has(problem.what)) { // nothing more is learnt from how it stands
+      this.end({ phase: problem.what });
+      return true;
+    }
+    if (problem.status !== 409 && problem.status !== 403) return false;
+    this.server.state().then((now) => this.end(now), (why) => this.end({ phase: why.what ?? problem.what }));
+    return true;
   }
 
   end(now) {

@@ -1,5 +1,5 @@
 // The signing page.
-import { api } from "./api.js";
+import { api, gone } from "./api.js";
 import { Adoption } from "./adopt.js";
 import { enlarge } from "./editor.js";
 import { Fields } from "./fields.js";
@@ -28,7 +28,7 @@ if (!consented) get("consent").showModal();
 
 function settle() {
   const still = !consented || lease.lost;
-  for (const group of document.querySelectorAll(".fields, .accept")) group.inert = still;
+  for (const group of document.querySelectorAll(".fields, .accept, .editor")) group.inert = still;
   body.classList.toggle("readonly", lease.lost);
   body.classList.toggle("unconsented", !consented);
   progress();
@@ -42,6 +42,9 @@ get("agree").addEventListener("click", () => once(get("agree"), async () => {
   get("next").focus();
 }));
 
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("close", () => dialog.querySelector(".dialog-note")?.replaceChildren());
+}
 for (const close of document.querySelectorAll("[data-close]")) {
   close.addEventListener("click", () => close.closest("dialog").close());
 }
@@ -58,6 +61,11 @@ function progress() {
       : done === all ? "All done. Finish when you are ready."
         : `${done} of ${all} required ${all === 1 ? "field" : "fields"} done`;
   if (get("count").textContent !== words) get("count").textContent = words;
+  if (lease.lost) { // the bar keeps the way back to what happened and what can be done
+    get("next").textContent = "What now?";
+    get("next").hidden = false;
+    return;
+  }
   get("next").textContent = !consented ? "Agree" : done === all ? "Optional fields" : done === 0 ? "Start" : "Next field";
   get("next").hidden = consented && fields.next(null) === null;
 }
@@ -71,6 +79,7 @@ function go(field) {
 }
 
 get("next").addEventListener("click", () => {
+  if (lease.lost) { get("lost").showModal(); return; }
   if (!consented) { get("consent").showModal(); return; }
   const at = fields.all.includes(last) ? last : null;
   const next = fields.next(at);
@@ -92,12 +101,19 @@ get("finish").addEventListener("click", () => once(get("finish"), async () => {
     return;
   }
   if (!(await fields.flush())) return;
-  await server.post("sign", {
-    epoch: lease.epoch,
-    mark: adoption.marks.signature ?? { kind: "typed" },
-    initials: adoption.marks.initials ?? { kind: "typed", text: adoption.initials },
-    optional: fields.optional,
-  });
+  try {
+    await server.post("sign", {
+      epoch: lease.epoch,
+      mark: adoption.marks.signature ?? { kind: "typed" },
+      initials: adoption.marks.initials ?? { kind: "typed", text: adoption.initials },
+      optional: fields.optional,
+    });
+  } catch (trouble) {
+    if (trouble.what !== "name.glyphs") throw trouble;
+    get("unable-text").textContent = trouble.message; // the person cannot mend it here: it stays to be read
+    get("unable").showModal();
+    return;
+  }
   away();
 }));
 
@@ -110,11 +126,24 @@ get("leave").addEventListener("click", () => once(get("leave"), async () => {
 get("decline").addEventListener("click", () => get("declining").showModal());
 get("decline-go").addEventListener("click", () => once(get("decline-go"), async () => {
   const reason = get("reason").value.trim();
-  get("reason-problem").textContent = reason ? "" : "Please say why.";
-  if (!reason) { get("reason").focus(); return; }
-  await server.post("decline", { epoch: lease.epoch, reason });
+  if (!reason) { reasonRefused("Please say why."); return; }
+  reasonRefused("");
+  try {
+    await server.post("decline", { epoch: lease.epoch, reason });
+  } catch (trouble) {
+    if (trouble.status !== 400 && trouble.status !== 422) throw trouble;
+    reasonRefused(trouble.message + (trouble.what === "text.malformed" ? " It is invisible or turns the direction of the text: please type the reason without it." : ""));
+    return;
+  }
   away();
 }));
+
+// reasonRefused says beside the text what is wrong with it; the text stays.
+function reasonRefused(why) {
+  get("reason-problem").textContent = why;
+  get("reason").toggleAttribute("aria-invalid", why !== "");
+  if (why) get("reason").focus();
+}
 
 function away() {
   lease.release();
@@ -136,19 +165,23 @@ async function once(button, act) {
 
 function problem(trouble) {
   if (trouble.status === undefined) { online(false); return; }
-  if ((trouble.status === 409 || trouble.status === 401 || trouble.status === 403) && lease.failed(trouble)) return;
+  if (([401, 403, 409].includes(trouble.status) || gone(trouble)) && lease.failed(trouble)) return;
   if (trouble.what === "field.required") {
     const field = fields.all.find((each) => each.dataset.key === trouble.field);
     if (field) go(field);
   }
-  const dialog = document.querySelector("dialog[open]");
-  dialog?.close();
   say(trouble.message);
 }
 
 // What the person is told.
 let hush = 0;
 function say(text, brief = false) {
+  const dialog = document.querySelector("dialog[open]");
+  if (dialog) { // a toast would lie behind it and be read by nobody
+    const note = dialog.querySelector(".dialog-note");
+    if (note && !brief) note.textContent = text;
+    return;
+  }
   const banner = get("banner");
   clearTimeout(hush);
   banner.textContent = text;
@@ -180,13 +213,25 @@ function lost(now) {
     signed: `${now?.by || "Another member"} has signed. There is nothing left to do.`,
     declined: `${now?.by || "Another signer"} has declined. Nobody can sign this package any more.`,
     unknown: "For your safety this browser must prove the mailbox again before you go on.",
+    closed: now?.package === "EXPIRED" ? "The time to sign this package is over." : "The sender has taken this package back, or you are no longer asked to sign it. Nothing can be signed here any more.",
+    "visit.unknown": "The package was deleted while you were signing, most likely by its sender, who can tell you more. There is nothing left for you to do here.",
+    "member.moved": "Your invitation went to an e-mail address that is no longer yours. Ask the sender to send it again to the new one.",
+    "member.removed": "You are no longer asked to sign for this group. The sender can tell you more.",
+    "member.inactive": "Your account is not active any more. The sender can tell you more.",
+    "role.viewer": "There is nothing for you to sign in this package any more.",
   };
+  const deleted = now?.phase === "visit.unknown";
   const again = { mine: "Go on here", free: "Start again" }[now?.phase];
   get("lost-text").textContent = texts[now?.phase] ?? "This package is not open for signing any more.";
+  if (deleted) {
+    get("lost-title").textContent = "This package is no longer there";
+    get("lost-show").textContent = "Your inbox";
+    get("lost-show").href = "/inbox"; // its own page is gone too
+  }
   get("lost-again").hidden = !again;
   if (again) get("lost-again").textContent = again;
   get("left").textContent = "Read only";
   settle();
-  for (const id of ["leave", "decline", "finish", "next"]) get(id).disabled = true;
+  for (const id of ["leave", "decline", "finish"]) get(id).disabled = true;
   get("lost").showModal();
 }

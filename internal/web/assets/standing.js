@@ -1,6 +1,6 @@
 // Keeps the page of an invitation up to date: who signs, whose turn it is, and when all
 // is sealed. What changed is fetched as the server words it and put in place.
-import { api, poll } from "./api.js";
+import { api, gone, poll } from "./api.js";
 import { localise } from "./moments.js";
 
 const card = document.getElementById("standing");
@@ -37,7 +37,7 @@ poll(async () => {
   try {
     now = await server.state();
   } catch (refusal) {
-    if (refusal.status === 401 || refusal.status === 403) location.reload();
+    if (refusal.status === 401 || refusal.status === 403 || gone(refusal)) location.reload(); // the page says why
     throw refusal;
   }
   const seen = mark(now);
