@@ -36,11 +36,11 @@ func (s *Signing) Take(ctx context.Context, v Visit) (Lease, error) {
 		}
 		return s.drawable(name) // said before he begins, not when he is through
 	})
-	if errs.Is(err, "lease.held") {
-		err = errors.Join(err, s.wait(ctx, at, false))
-	}
 	if errs.KindOf(err) == errs.Unauthenticated {
 		return Lease{}, err // not refused yet: he is asked who he is first
+	}
+	if errs.Is(err, "lease.held") {
+		return Lease{}, s.refused(ctx, at, "lease.refused", err, func(tx *db.Tx) error { return s.wait(tx, at, false) })
 	}
 	if err != nil {
 		return Lease{}, s.refused(ctx, at, "lease.refused", err)

@@ -168,14 +168,22 @@ func (at spot) follows(tx *db.Tx) error {
 	return err
 }
 
-// refused records an attempt that was refused, after its act was rolled back, and passes the
-// refusal on. A fault is not an attempt.
-func (s *Signing) refused(ctx context.Context, at spot, kind string, err error) error {
+// refused records an attempt that was refused, after its act was rolled back, with what else follows from
+// it, and passes the refusal on. A fault is not an attempt.
+func (s *Signing) refused(ctx context.Context, at spot, kind string, err error, also ...func(*db.Tx) error) error {
 	e, ok := errors.AsType[*errs.Error](err)
 	if !ok || at.pkg.ID == "" {
 		return err
 	}
 	event := at.event(kind)
-	event.Detail = map[string]string{"what": e.What}
-	return errors.Join(err, audit.Refused(ctx, s.db, event))
+	event.Refused, event.Detail = true, map[string]string{"what": e.What}
+	return errors.Join(err, s.write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
+		for _, f := range also {
+			if err := f(tx); err != nil {
+				return err
+			}
+		}
+		_, err := audit.Append(tx, event)
+		return err
+	}))
 }

@@ -22,29 +22,25 @@ type watchedLease struct {
 
 // Watch asks for a message when the lease is free again (rule 8).
 func (s *Signing) Watch(ctx context.Context, v Visit) error {
-	var at spot
-	err := s.write(ctx, func(tx *db.Tx) (err error) {
-		at, err = s.visit(tx, v)
-		return err
+	return s.write(ctx, func(tx *db.Tx) error {
+		at, err := s.visit(tx, v)
+		if err != nil {
+			return err
+		}
+		return s.wait(tx, at, true)
 	})
-	if err != nil {
-		return err
-	}
-	return s.wait(ctx, at, true)
 }
 
 // wait notes that the visitor waits for the lease, and whether he wants a message.
-func (s *Signing) wait(ctx context.Context, at spot, watching bool) error {
-	return s.write(ctx, func(tx *db.Tx) error {
-		if err := at.lockRole(tx); err != nil { // who leaves just now sees him waiting, or he sees that it is free
-			return err
-		}
-		if _, err := tx.Exec(`update invitees set waiting_ms = coalesce(waiting_ms, clock_ms()), watching = watching or $2
-			where id = $1`, at.me.ID, watching); err != nil || !watching {
-			return err
-		}
-		return s.watchLapse(tx, at.role.ID)
-	})
+func (s *Signing) wait(tx *db.Tx, at spot, watching bool) error {
+	if err := at.lockRole(tx); err != nil { // who leaves just now sees him waiting, or he sees that it is free
+		return err
+	}
+	if _, err := tx.Exec(`update invitees set waiting_ms = coalesce(waiting_ms, clock_ms()), watching = watching or $2
+		where id = $1`, at.me.ID, watching); err != nil || !watching {
+		return err
+	}
+	return s.watchLapse(tx, at.role.ID)
 }
 
 // watchLapse queues a look at the moment the lease lapses; a renewed lease has a new moment.
