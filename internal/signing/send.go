@@ -125,9 +125,12 @@ func (s *Signing) readyTexts(tx *db.Tx, r roleRow) error {
 	return nil
 }
 
+// Undrawable are the characters of a name that none of the server's fonts can draw.
+func (s *Signing) Undrawable(name string) []rune { return s.Jail.Missing(name) }
+
 // drawable refuses a name that cannot be stamped as it is written.
 func (s *Signing) drawable(name string) error {
-	missing := s.Jail.Missing(name)
+	missing := s.Undrawable(name)
 	if len(missing) == 0 && strings.TrimSpace(name) != "" && s.Jail.TextWidth(name, 1, false) == 0 {
 		missing = []rune(name) // each can be drawn, together they cannot
 	}

@@ -152,7 +152,7 @@ func (s *surface) answerGroup(r *api.Request, g directory.Group, err error) (api
 		return api.Answer{}, err
 	}
 	account, err := s.dir.Account(r.Context(), r.Principal)
-	return api.Answer{JSON: wordGroup(g, account)}, err
+	return api.Answer{JSON: wordGroup(g, account), Header: s.notices(memberUsers(g)...)}, err
 }
 
 // noContent answers a call that gives nothing back.

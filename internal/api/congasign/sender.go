@@ -76,5 +76,5 @@ func (s *surface) answerSender(r *api.Request, u directory.User, err error) (api
 		return api.Answer{}, err
 	}
 	account, err := s.dir.Account(r.Context(), r.Principal)
-	return api.Answer{JSON: wordSender(u, account)}, err
+	return api.Answer{JSON: wordSender(u, account), Header: s.notices(u)}, err
 }

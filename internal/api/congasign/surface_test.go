@@ -28,6 +28,7 @@ var surfaceTests = map[string]func(*testing.T, *stack){
 	"RefusedWhileSending":     testRefusedWhileSending,
 	"Shapes":                  testShapes,
 	"DocumentNames":           testDocumentNames,
+	"Notices":                 testNotices,
 }
 
 func TestSurface(t *testing.T) {
