@@ -164,7 +164,8 @@ func (d *Directory) UpdateSender(ctx context.Context, p authz.Principal, senderI
 
 // DeleteSender deactivates a sender: what he holds is void at once, his tokens
 // within a second, and his address is free again. NotFound "sender.unknown",
-// Denied "account.not_manager". Again on a deactivated one it changes nothing.
+// Denied "account.not_manager"; Invalid "sender.self": nobody locks himself out.
+// Again on a deactivated one it changes nothing.
 func (d *Directory) DeleteSender(ctx context.Context, p authz.Principal, senderID string) error {
 	return d.db.Write(ctx, func(tx *db.Tx) error {
 		by, err := managing(tx, p)
@@ -174,6 +175,9 @@ func (d *Directory) DeleteSender(ctx context.Context, p authz.Principal, senderI
 		u, err := sender(tx, p.Account, senderID)
 		if err != nil {
 			return err
+		}
+		if u.ID == p.User {
+			return errs.New(errs.Invalid, "sender.self", "A sender cannot delete himself.").On("senderId")
 		}
 		changed, err := Deactivate(tx, u.ID)
 		if err != nil || !changed {

@@ -176,6 +176,9 @@ var groupRefusals = []refusal{
 	}},
 	{"sender e-mail malformed", func(s *stack) apitest.Answer { return s.Post("/api/account/senders", `{"email":"x"}`) }},
 	{"unknown sender", func(s *stack) apitest.Answer { return s.Get("/api/account/senders/2q37oSloj5AD") }},
+	{"the caller's own sender deleted", func(s *stack) apitest.Answer {
+		return s.Delete("/api/account/senders/" + s.Get("/api/account/senders").Want(200).Text("results.0.id"))
+	}},
 	{"unknown sender type", func(s *stack) apitest.Answer {
 		return s.Post("/api/account/senders", `{"email":"a@example.com","firstName":"A","type":"BOSS"}`)
 	}},
