@@ -10,6 +10,9 @@ run       = $(GO) test -timeout 25m -json
 child    := $(CURDIR)/bin/test-child
 export COUNTERSIGN_TEST_CHILD = $(child)
 
+# What asks dbtest.Rounds how often.
+soaked   := TestG3|TestG5|TestS9|TestLinear|TestLastSigners|TestFlippedBytes|TestPagesNeverOverflow|TestTwoQueues
+
 version := $(shell git describe --always --dirty 2>/dev/null || echo development)
 ldflags := -s -w -X main.version=$(version)
 
@@ -34,7 +37,8 @@ test: warm
 
 # The same tests with the counts that are shown: 1,000 rounds, 100 kills.
 soak: warm
-	COUNTERSIGN_SOAK=$${COUNTERSIGN_SOAK:-1000} $(GO) test -timeout 6h -v -run 'TestG3|TestG4|TestG5|TestS9|TestLinear' ./internal/signing ./internal/server
+	COUNTERSIGN_SOAK=$${COUNTERSIGN_SOAK:-1000} $(GO) test -p 1 -timeout 6h -v -run '$(soaked)' \
+		./internal/signing ./internal/server ./internal/evidence ./internal/jobs
 
 bench: warm
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
