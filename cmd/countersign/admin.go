@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
+	"countersign.dev/internal/directory"
 	"countersign.dev/internal/server"
 )
 
@@ -62,6 +64,25 @@ func (c *trustCommand) Run(ctx context.Context) error {
 
 type accountCommand struct {
 	Create accountCreate `cmd:"" help:"Make an account in an organisation, which is made when it does not exist."`
+	Set    accountSet    `cmd:"" help:"Change settings of an account; what is not given stays as it is."`
+}
+
+type accountSet struct {
+	database             `embed:""`
+	Account              string        `required:"" help:"The account's id."`
+	MemberIdentification string        `enum:",new browser,always,link" default:"" help:"When members prove their mailbox by a code: 'new browser', 'always', 'link' (never)."`
+	SoftLease            time.Duration `help:"How long a member may look at the signing page before touching it (90s)."`
+	HardLease            time.Duration `help:"How long a lease lives after the last sign of life (15m)."`
+	Heartbeat            time.Duration `help:"How often the signing page gives one (30s)."`
+	MaxHold              time.Duration `help:"How long one member may hold while others wait (1h)."`
+}
+
+// Run changes the settings.
+func (c *accountSet) Run(ctx context.Context) error {
+	return c.act(ctx, func(r *server.Rooms) error {
+		return r.SetAccount(ctx, c.Account, directory.Settings{MemberIdentification: c.MemberIdentification,
+			SoftLease: c.SoftLease, HardLease: c.HardLease, Heartbeat: c.Heartbeat, MaxHold: c.MaxHold})
+	})
 }
 
 type accountCreate struct {

@@ -103,6 +103,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"demo", "--out", filepath.Join(dir, "x.pdf")},
 		{"client", "create", "--data", dir, "--account", "none", "--right", "sign"},
 		{"client", "create", "--data", dir, "--account", "none", "--right", "everything"},
+		{"account", "set", "--data", dir, "--account", "none"},
 	} {
 		if status := run(t.Context(), args); status == 0 {
 			t.Errorf("%v exits with 0", args)

@@ -40,10 +40,16 @@ func Append(tx *db.Tx, e Event) (id string, err error) {
 }
 
 // Refused records an attempt whose act was rolled back, in a transaction of its
-// own that outlives a caller who went away.
-func Refused(ctx context.Context, d *db.DB, e Event) error {
+// own that outlives a caller who went away, and does what else follows from the
+// refusal in the same one.
+func Refused(ctx context.Context, d *db.DB, e Event, also ...func(*db.Tx) error) error {
 	e.Refused = true
 	return d.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
+		for _, f := range also {
+			if err := f(tx); err != nil {
+				return err
+			}
+		}
 		_, err := Append(tx, e)
 		return err
 	})

@@ -19,6 +19,19 @@ func (r *Rooms) NewAccount(ctx context.Context, organisation, name string) (dire
 	return r.Directory.CreateAccount(ctx, directory.NewAccount{Organisation: organisation, Name: name})
 }
 
+// SetAccount changes settings of the account with that outer id; what is zero stays as it is.
+func (r *Rooms) SetAccount(ctx context.Context, account string, s directory.Settings) error {
+	var a directory.Account
+	err := r.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		a, err = directory.AccountByOuterID(tx, account)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.Directory.SetSettings(ctx, a.ID, s.Or(a.Settings))
+}
+
 // NewClient makes a client of the account with that outer id. Its secret is returned once.
 func (r *Rooms) NewClient(ctx context.Context, account, name string, rights []string) (id, secret string, err error) {
 	var granted []authz.Right

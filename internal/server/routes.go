@@ -28,21 +28,36 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	health := http.NewServeMux()
-	health.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answerHealth(w, nil) })
-	health.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answerHealth(w, s.readiness(r.Context())) })
+	own := http.NewServeMux()
+	own.HandleFunc("GET "+keysPath, s.answerKeys)
+	own.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answerHealth(w, nil) })
+	own.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answerHealth(w, s.readiness(r.Context())) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The hall is asked first: a ServeMux would redirect paths such as /api//x, and API clients get JSON on every path.
 		switch {
 		case hall.Claims(r):
 			hall.ServeHTTP(w, r)
-		case r.URL.Path == "/healthz" || r.URL.Path == "/readyz":
-			health.ServeHTTP(w, r)
+		case r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || r.URL.Path == keysPath:
+			own.ServeHTTP(w, r)
 		default:
 			origin := audit.Origin(api.OriginOf(r, proxies))
 			pages.ServeHTTP(w, r.WithContext(audit.WithOrigin(r.Context(), origin)))
 		}
 	}), nil
+}
+
+// keysPath is where gateways find the keys that check our tokens without calling us (RFC 7517).
+const keysPath = "/.well-known/jwks.json"
+
+func (s *Server) answerKeys(w http.ResponseWriter, r *http.Request) {
+	keys, err := s.Authn.JWKS(r.Context())
+	if err != nil {
+		answerHealth(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/jwk-set+json")
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	_, _ = w.Write(keys) // the client went away
 }
 
 // readiness tells why this replica should get no requests; nil when it should.

@@ -176,14 +176,6 @@ func (s *Signing) refused(ctx context.Context, at spot, kind string, err error, 
 		return err
 	}
 	event := at.event(kind)
-	event.Refused, event.Detail = true, map[string]string{"what": e.What}
-	return errors.Join(err, s.write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
-		for _, f := range also {
-			if err := f(tx); err != nil {
-				return err
-			}
-		}
-		_, err := audit.Append(tx, event)
-		return err
-	}))
+	event.Detail = map[string]string{"what": e.What}
+	return errors.Join(err, audit.Refused(ctx, s.db, event, also...))
 }
