@@ -83,7 +83,7 @@ func (s Settings) Or(defaults Settings) Settings {
 	return s
 }
 
-// valid refuses settings under which nobody could sign. Invalid "settings.range".
+// valid refuses a setting that is out of its range. Invalid "settings.range".
 func (s Settings) valid() error {
 	switch s.MemberIdentification {
 	case "", NewBrowser, Always, Link:
@@ -97,8 +97,13 @@ func (s Settings) valid() error {
 			return badSetting(name)
 		}
 	}
+	return nil
+}
+
+// consistent refuses settings under which a lease would lapse between two signs of life. Invalid "settings.range".
+func (s Settings) consistent() error {
 	if all := s.Or(Defaults); all.Heartbeat >= all.HardLease {
-		return badSetting("heartbeat") // the lease would lapse between two signs of life
+		return badSetting("heartbeat")
 	}
 	return nil
 }
@@ -184,24 +189,34 @@ func joinOrganisation(tx *db.Tx, in NewAccount) (id string, err error) {
 		values ($1, $2, clock_ms()) returning id`, secret.NewID(), name)
 }
 
-// SetSettings replaces the settings of an account, given by its internal id.
-// It is the operator's act. NotFound "account.unknown", Invalid "settings.range".
+// SetSettings changes the settings of an account, given by its internal id; what
+// is zero stays as it is. It is the operator's act. NotFound "account.unknown",
+// Invalid "settings.range".
 func (d *Directory) SetSettings(ctx context.Context, account string, s Settings) error {
 	if err := s.valid(); err != nil {
 		return err
 	}
 	return d.db.Write(ctx, func(tx *db.Tx) error {
-		changed, err := tx.Exec(`update accounts set member_identification = $2, soft_lease_ms = $3, hard_lease_ms = $4,
-			heartbeat_ms = $5, max_hold_ms = $6, updated_ms = clock_ms() where id = $1`, account, s.MemberIdentification,
+		r, err := db.One[accountRow](tx, `update accounts set updated_ms = clock_ms(),
+				member_identification = case when $2 = '' then member_identification else $2 end,
+				soft_lease_ms = coalesce(nullif(cast($3 as bigint), 0), soft_lease_ms),
+				hard_lease_ms = coalesce(nullif(cast($4 as bigint), 0), hard_lease_ms),
+				heartbeat_ms = coalesce(nullif(cast($5 as bigint), 0), heartbeat_ms),
+				max_hold_ms = coalesce(nullif(cast($6 as bigint), 0), max_hold_ms)
+			where id = $1 returning *`, account, s.MemberIdentification,
 			s.SoftLease.Milliseconds(), s.HardLease.Milliseconds(), s.Heartbeat.Milliseconds(), s.MaxHold.Milliseconds())
+		if errors.Is(err, db.ErrNone) {
+			return errs.New(errs.NotFound, "account.unknown", "There is no such account.")
+		}
 		if err != nil {
 			return err
 		}
-		if changed == 0 {
-			return errs.New(errs.NotFound, "account.unknown", "There is no such account.")
+		now := r.account().Settings
+		if err := now.consistent(); err != nil {
+			return err
 		}
 		_, err = audit.Append(tx, audit.Event{Type: "account.settings_changed", Account: account, Actor: operator,
-			Detail: map[string]string{"member_identification": s.Or(Defaults).MemberIdentification}})
+			Detail: map[string]string{"member_identification": now.Or(Defaults).MemberIdentification}})
 		return err
 	})
 }

@@ -29,7 +29,7 @@ func (r *Rooms) SetAccount(ctx context.Context, account string, s directory.Sett
 	if err != nil {
 		return err
 	}
-	return r.Directory.SetSettings(ctx, a.ID, s.Or(a.Settings))
+	return r.Directory.SetSettings(ctx, a.ID, s)
 }
 
 // NewClient makes a client of the account with that outer id. Its secret is returned once.
