@@ -34,11 +34,12 @@ var mayImport = map[string]string{
 	"signing":       "audit authn authz blob db directory errs evidence jobs mail pdf seal secret",
 	"api":           "authz errs",
 	"api/apitest":   "api",
+	"api/acrobat":   "api authn authz directory errs",
 	"api/conga":     "api authn authz directory errs",
 	"api/congasign": "api audit authn authz directory errs signing",
 	"web":           "api audit authn authz directory errs evidence pdf signing",
 	"demo":          "server",
-	"server": "api api/conga api/congasign audit authn authz blob db directory errs evidence jobs mail pdf seal " +
+	"server": "api api/acrobat api/conga api/congasign audit authn authz blob db directory errs evidence jobs mail pdf seal " +
 		"secret signing web",
 }
 

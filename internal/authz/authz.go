@@ -2,8 +2,9 @@
 // the tenant it belongs to. How the caller proved who it is, it does not know;
 // that is authn's.
 //
-// Tenancy: organisation ⊃ account ⊃ user. A credential has one home and never
-// reaches outside it, so a Principal names the one account it may touch.
+// Tenancy: organisation ⊃ partner ⊃ account ⊃ user. A credential has one home
+// and never reaches outside it: a technical account touches its partner's
+// accounts, every other Principal the one account it names.
 package authz
 
 import (
@@ -12,10 +13,10 @@ import (
 	"countersign.dev/internal/errs"
 )
 
-// Right is a named permission. Every route declares the one it needs.
+// Right is a named permission. Every route declares the ones it needs.
 type Right string
 
-// The rights of the house.
+// The rights of the house; scope.go has those that partners' tokens carry.
 const (
 	// ManageUsers: create and change the platform's users and their secrets.
 	ManageUsers Right = "users.manage"
@@ -25,22 +26,42 @@ const (
 	Operate Right = "operator"
 )
 
+// Kind is the kind of caller.
+type Kind string
+
+// The kinds of caller.
+const (
+	// Member acts as one user of one account: an account's client, or a person in a browser.
+	Member Kind = ""
+	// Technical is a partner's technical account: no account, no user.
+	Technical Kind = "technical"
+	// Delegated acts as one user by a token that a technical account exchanged for him.
+	Delegated Kind = "delegated"
+)
+
 // Principal is an authenticated caller.
 type Principal struct {
+	Kind Kind
 	// Client is the id of the client that authenticated; empty for a person in a browser.
 	Client string
-	// Organisation, Account and User are internal ids; a client acts as one user of its account.
-	Organisation, Account, User string
-	Rights                      []Right
+	// TechnicalAccount is the technical account's id; of kind Technical only.
+	TechnicalAccount string
+	// Organisation, Partner, Account and User are internal ids. A member acts as one user of its
+	// account. Partner is set for kind Delegated only: a technical account may not be registered
+	// yet. Account and User are empty for kind Technical.
+	Organisation, Partner, Account, User string
+	Rights                               []Right
 }
 
 // Has reports whether the principal holds a right.
 func (p Principal) Has(r Right) bool { return slices.Contains(p.Rights, r) }
 
-// Need refuses (Denied, "right.missing") a principal without the right.
-func (p Principal) Need(r Right) error {
-	if p.Has(r) {
-		return nil
+// Need refuses (Denied, "right.missing") a principal without all of the rights.
+func (p Principal) Need(rights ...Right) error {
+	for _, r := range rights {
+		if !p.Has(r) {
+			return errs.New(errs.Denied, "right.missing", "the right %s is needed", r).With("right", string(r))
+		}
 	}
-	return errs.New(errs.Denied, "right.missing", "the right %s is needed", r).With("right", string(r))
+	return nil
 }
