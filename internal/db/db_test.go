@@ -211,6 +211,56 @@ func TestReplicasMigrateTogether(t *testing.T) {
 	wg.Wait()
 }
 
+// A Peek reads like a Read and cannot write either.
+func TestPeek(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		exec(t, d, `create table t (n bigint)`)
+		for n := range 3 { // the second time on a statement compiled before
+			exec(t, d, `insert into t (n) values ($1)`, n)
+			err := d.Peek(t.Context(), func(tx *db.Tx) error {
+				seen, err := db.One[int](tx, `select count(*) from t`)
+				if err == nil && seen != n+1 {
+					t.Errorf("%d rows are seen, not %d", seen, n+1)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := d.Peek(t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(`delete from t`); return err }); err == nil {
+			t.Error("a Peek writes")
+		}
+	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	for name, d := range map[string]*dbtest.DB{"sqlite": dbtest.SQLite(b), "postgres": dbtest.Postgres(b)} {
+		err := d.Write(b.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(`create table t (id text primary key)`)
+			if err == nil {
+				_, err = tx.Exec(`insert into t values ('a')`)
+			}
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for way, run := range map[string]func(context.Context, func(*db.Tx) error) error{"read": d.Read, "peek": d.Peek} {
+			b.Run(name+"/"+way, func(b *testing.B) {
+				b.SetParallelism(8)
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						if err := run(b.Context(), func(tx *db.Tx) error { _, err := db.One[string](tx, `select id from t where id = $1`, "a"); return err }); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
 func BenchmarkWrite(b *testing.B) {
 	for name, d := range map[string]*dbtest.DB{"sqlite": dbtest.SQLite(b), "postgres": dbtest.Postgres(b)} {
 		err := d.Write(b.Context(), func(tx *db.Tx) error { _, err := tx.Exec(`create table t (id text primary key)`); return err })

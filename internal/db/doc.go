@@ -12,7 +12,7 @@
 //   - Write runs one act as one transaction. When it returns nil the act is
 //     durable: SQLite runs with synchronous=FULL, and acts that arrive together
 //     share one durable commit (group commit).
-//   - Read sees one snapshot and cannot write.
+//   - Read sees one snapshot and cannot write; Peek is for a single statement, at half the price.
 //   - An act is run again after a deadlock or serialisation failure, so it must
 //     have no effect outside its Tx; such effects go through Tx.OnCommit.
 //   - Time in SQL is clock_ms(), epoch milliseconds: PostgreSQL's

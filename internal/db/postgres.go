@@ -63,7 +63,24 @@ func passing(err error) bool {
 
 // Read runs look on one snapshot, as SQLite does.
 func (e *postgresEngine) Read(ctx context.Context, look func(*Tx) error) error {
-	return readOn(ctx, e.pool, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, look)
+	t, err := e.pool.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer t.Rollback() //nolint:errcheck // nothing to keep
+	return look(&Tx{ctx: ctx, conn: t})
+}
+
+// Peek needs no transaction of its own.
+func (e *postgresEngine) Peek(ctx context.Context, look func(*Tx) error) error {
+	return look(&Tx{ctx: ctx, conn: peeking{e.pool}})
+}
+
+// peeking is a pool that is only asked.
+type peeking struct{ queryer }
+
+func (peeking) ExecContext(context.Context, string, ...any) (sql.Result, error) {
+	return nil, errors.New("a Peek cannot write")
 }
 
 // Ping asks the server.
@@ -71,12 +88,3 @@ func (e *postgresEngine) Ping(ctx context.Context) error { return e.pool.PingCon
 
 // Close closes the connections.
 func (e *postgresEngine) Close() error { return e.pool.Close() }
-
-func readOn(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, look func(*Tx) error) error {
-	t, err := pool.BeginTx(ctx, opts)
-	if err != nil {
-		return err
-	}
-	defer t.Rollback() //nolint:errcheck // nothing to keep
-	return look(&Tx{ctx: ctx, conn: t})
-}

@@ -24,8 +24,10 @@ const (
 // and a pool of readers.
 type sqliteEngine struct {
 	writer  *sql.Conn
+	writing *prepared // the writer's statements
 	pool    *sql.DB
 	readers *sql.DB
+	reading *prepared // the readers' statements
 	clock   *sqliteClock
 	turns   chan *turn
 	closing chan struct{}
@@ -35,7 +37,7 @@ type sqliteEngine struct {
 
 // turn is one caller waiting for the writing connection.
 type turn struct {
-	lent chan *sql.Conn // the connection, yours until you close done
+	lent chan queryer // the connection, yours until you close done
 	done chan struct{}
 	kept bool       // the act's changes stand; read after done
 	lost error      // the shared transaction is gone; read after done
@@ -55,6 +57,7 @@ func openSQLite(ctx context.Context, path string, c Config) (*sqliteEngine, erro
 	e.readers = sql.OpenDB(connector{&drv, dsn(path, "_pragma=query_only(1)")})
 	e.readers.SetMaxOpenConns(c.Conns)
 	e.readers.SetMaxIdleConns(c.Conns)
+	e.writing, e.reading = prepare(e.writer), prepare(e.readers)
 	e.idle.Go(e.run)
 	return e, nil
 }
@@ -90,7 +93,7 @@ func (c connector) Driver() driver.Driver                        { return c.drv 
 
 // Write waits for the connection, runs act between savepoints, and waits for the commit it shares.
 func (e *sqliteEngine) Write(ctx context.Context, act func(*Tx) error) error {
-	t := &turn{lent: make(chan *sql.Conn, 1), done: make(chan struct{}), end: make(chan error, 1)}
+	t := &turn{lent: make(chan queryer, 1), done: make(chan struct{}), end: make(chan error, 1)}
 	select {
 	case e.turns <- t:
 	case <-ctx.Done():
@@ -99,7 +102,7 @@ func (e *sqliteEngine) Write(ctx context.Context, act func(*Tx) error) error {
 		return errors.New("the database is closed")
 	}
 	var err error
-	tx := &Tx{ctx: ctx}
+	tx := &Tx{ctx: ctx, clock: e.clock}
 	if conn, ok := <-t.lent; ok {
 		tx.conn = conn
 		err = t.run(tx, act)
@@ -158,7 +161,7 @@ func (e *sqliteEngine) batch(t *turn, marked *time.Duration) {
 	}
 	start, keep := time.Now(), false
 	for t != nil {
-		t.lent <- e.writer
+		t.lent <- e.writing
 		<-t.done
 		keep = keep || t.kept
 		// SQLite may end the whole transaction when a statement fails, on a full disk for one.
@@ -210,7 +213,17 @@ func (e *sqliteEngine) next(acts int, start time.Time) *turn {
 
 // Read runs look in a read transaction of its own connection.
 func (e *sqliteEngine) Read(ctx context.Context, look func(*Tx) error) error {
-	return readOn(ctx, e.readers, nil, look)
+	t, err := e.readers.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer t.Rollback() //nolint:errcheck // nothing to keep
+	return look(&Tx{ctx: ctx, conn: preparedTx{t, e.reading}, clock: e.clock})
+}
+
+// Peek needs no transaction of its own.
+func (e *sqliteEngine) Peek(ctx context.Context, look func(*Tx) error) error {
+	return look(&Tx{ctx: ctx, conn: e.reading, clock: e.clock})
 }
 
 // Ping reads something.
@@ -223,7 +236,7 @@ func (e *sqliteEngine) Ping(ctx context.Context) error {
 func (e *sqliteEngine) Close() error {
 	e.once.Do(func() { close(e.closing) })
 	e.idle.Wait()
-	return errors.Join(e.writer.Close(), e.readers.Close(), e.pool.Close())
+	return errors.Join(e.writing.Close(), e.reading.Close(), e.writer.Close(), e.readers.Close(), e.pool.Close())
 }
 
 // sqliteClock is the wall clock at the start plus the time elapsed since.
