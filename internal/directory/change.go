@@ -12,10 +12,7 @@ import (
 // address must prove it. Invalid as AddUser and "user.status"; NotFound
 // "user.unknown"; Conflict "email.taken".
 func ChangeUser(tx *db.Tx, user string, c UserChange) (User, error) {
-	if _, err := tx.Exec(`update users set status = status where id = $1`, user); err != nil {
-		return User{}, err
-	}
-	was, err := UserByID(tx, user)
+	was, err := hold(tx, user)
 	if err != nil {
 		return User{}, err
 	}
@@ -88,16 +85,19 @@ func (u User) statusAfter(c UserChange, email string) (Status, error) {
 			return "", errs.New(errs.Invalid, "user.status", "A user who is %s cannot become %s.", u.Status, *c.Status).On("status")
 		}
 	}
-	if email != u.Email && status == Active && u.Sender && u.UserType != Integration {
+	if email != u.Email && status == Active && u.mustProve() {
 		status = Invited
 	}
 	return status, nil
 }
 
+// mustProve reports that the user is a person whose mailbox nobody vouches for.
+func (u User) mustProve() bool { return u.Sender && u.UserType != Integration && !u.Provisioned }
+
 // statusAlive is what a user is when nothing bars him: invited as long as he is
 // a person who should have proved his mailbox and has not.
 func (u User) statusAlive() Status {
-	if u.Sender && u.UserType != Integration && u.Activated.IsZero() {
+	if u.mustProve() && u.Activated.IsZero() {
 		return Invited
 	}
 	return Active
@@ -118,40 +118,84 @@ func freeAddress(tx *db.Tx, organisation, email string) error {
 	return err
 }
 
+// hold keeps a user as he is until the transaction ends. NotFound "user.unknown".
+func hold(tx *db.Tx, user string) (User, error) {
+	if _, err := tx.Exec(`update users set status = status where id = $1`, user); err != nil {
+		return User{}, err
+	}
+	return UserByID(tx, user)
+}
+
 // Deactivate ends a user inside another room's act: at the next statement of
-// whoever calls HoldActiveMember, within a second for his tokens. His address is
-// free again; his memberships stay, in case he is restored. It writes no audit
-// event. changed is false when he was deactivated already.
+// whoever calls HoldActiveMember, within a second for his tokens. His address
+// and his seat are free again; his memberships stay, in case he is restored. It
+// writes no audit event. changed is false when he was deactivated already.
 func Deactivate(tx *db.Tx, user string) (changed bool, err error) {
-	type row struct{ OrganisationID, Email string }
-	all, err := db.All[row](tx, `update users set status = 'INACTIVE', updated_ms = clock_ms()
-		where id = $1 and status <> 'INACTIVE' returning organisation_id, email`, user)
-	if err != nil || len(all) == 0 {
+	was, err := hold(tx, user)
+	if errs.Is(err, "user.unknown") || err == nil && was.Status == Inactive {
+		return false, nil
+	}
+	if err != nil {
 		return false, err
 	}
-	if err = freeAddress(tx, all[0].OrganisationID, all[0].Email); err != nil {
-		return false, err
-	}
-	_, err = Raise(tx, OfUser, user)
-	return true, err
+	next := was
+	next.Status = Inactive
+	return true, changeLife(tx, was, next, setStatus)
 }
 
 // Restore brings a deactivated user back inside another room's act; what he held
 // before stays dead. It writes no audit event, and changes nobody who is alive.
-// Conflict "email.taken" when his address went to somebody else; NotFound "user.unknown".
+// Conflict "email.taken" when his address went to somebody else; Denied
+// "seats.exceeded"; NotFound "user.unknown".
 func Restore(tx *db.Tx, user string) (User, error) {
-	if _, err := tx.Exec(`update users set status = status where id = $1`, user); err != nil {
-		return User{}, err
+	was, err := hold(tx, user)
+	if err != nil || was.Status != Inactive {
+		return was, err
 	}
-	u, err := UserByID(tx, user)
-	if err != nil || u.Status != Inactive {
-		return u, err
-	}
-	if err = claimAddress(tx, u.Organisation, u.Email, u.ID); err != nil {
-		return User{}, err
-	}
-	if _, err = tx.Exec(`update users set status = $2, updated_ms = clock_ms() where id = $1`, user, string(u.statusAlive())); err != nil {
+	next := was
+	next.Status = was.statusAlive()
+	if err = changeLife(tx, was, next, setStatus); err != nil {
 		return User{}, err
 	}
 	return UserByID(tx, user)
+}
+
+func setStatus(tx *db.Tx, u User) error {
+	_, err := tx.Exec(`update users set status = $2, updated_ms = clock_ms() where id = $1`, u.ID, string(u.Status))
+	return err
+}
+
+// changeLife deactivates a user or brings him back, with what follows for his
+// address, seat and tokens; store writes his row. The caller holds it. Conflict
+// "email.taken"; Denied "seats.exceeded".
+func changeLife(tx *db.Tx, was, next User, store func(*db.Tx, User) error) (err error) {
+	lives := next.Status != Inactive
+	if lives {
+		err = claimAddress(tx, next.Organisation, next.Email, next.ID)
+	} else {
+		err = freeAddress(tx, was.Organisation, was.Email)
+	}
+	if err != nil {
+		return err
+	}
+	// Before his row is written again: on PostgreSQL that locks the account's, by the foreign key, too weakly to wait in turn.
+	if err = holdAccount(tx, next.Account); err != nil {
+		return err
+	}
+	if err = store(tx, next); err != nil {
+		return err
+	}
+	if lives {
+		if holdsSeat(next.UserType) {
+			err = takeSeat(tx, next.Account, true)
+		}
+		return err
+	}
+	if holdsSeat(was.UserType) {
+		if err = freeSeat(tx, was.Account); err != nil {
+			return err
+		}
+	}
+	_, err = Raise(tx, OfUser, was.ID)
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"testing"
 	"time"
 
@@ -204,12 +205,12 @@ func TestAccountAndSettings(t *testing.T) {
 func TestFindAccount(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		h := build(t, d)
-		if a, err := h.Account(t.Context(), h.p); err != nil || a != h.home {
+		if a, err := h.Account(t.Context(), h.p); err != nil || !reflect.DeepEqual(a, h.home) {
 			t.Errorf("own account %+v, %v", a, err)
 		}
 		h.write(func(tx *db.Tx) error {
 			a, err := directory.AccountByOuterID(tx, h.home.OuterID)
-			if a != h.home {
+			if !reflect.DeepEqual(a, h.home) {
 				t.Errorf("by outer id %+v", a)
 			}
 			for _, id := range []string{"", "nobody", "\x00"} {

@@ -1,5 +1,5 @@
-// Package directory knows organisations, their accounts, the accounts' users
-// and the groups those sign in.
+// Package directory knows organisations and their mail domains, the partners who
+// provision accounts, the accounts' users, and the groups those sign in.
 //
 // An organisation has accounts, an account has users. A user's e-mail address,
 // in canonical form, is unique among the organisation's living users; who gets
@@ -10,15 +10,29 @@
 //	   └──────────────┬──────────────────────┴──────────┘
 //	              deactivate ──▶ INACTIVE ──restore──▶ INVITED or ACTIVE
 //
+// A partner is a software vendor with a technical account of one organisation.
+// It makes accounts for its customers, and users with addresses in the domains
+// that the organisation has proved. It vouches for their mailboxes: such a user
+// is ACTIVE at once and never INVITED.
+//
+//	register ──▶ INACTIVE ◀──operator──▶ ACTIVE
+//
+// Nobody of a partner that is not ACTIVE can do anything. A partner's channel
+// holds settings that its accounts inherit: what an account sets narrows them
+// and never widens (Account.Effective). An account's seats are counted exactly
+// while it has a cap; seat.go says how. Ids outside the caller's partner are
+// unknown, and an administrator's other accounts of his partner foreign to him.
+//
 // A signer group is a set of senders who act as one signer. A deleted group
 // keeps its row, so that old packages can still name it, but neither members,
 // nor its name, nor its outer id.
 //
-// Taking away: locking and deactivating a user, or raising any generation by
-// Raise, writes only this room's rows. Those who cache what a user may do follow
-// ChangedSince; those who act for a member call HoldActiveMember first, which
-// also keeps the member as he is until their transaction ends. Rows are locked
-// in the order group, user, membership.
+// Taking away: locking and deactivating a user, deactivating a partner, or
+// raising any generation by Raise, writes only this room's rows. Those who cache
+// what a user may do follow ChangedSince; those who act for a member call
+// HoldActiveMember first, which also keeps the member as he is until their
+// transaction ends. Rows are locked in the order partner, group, user,
+// membership, address, account, account's name, consumable, generation.
 //
 // What this room does not do: prove who somebody is (authn), say which routes a
 // client may call (authz), or know packages (signing). It sends the mails that

@@ -9,16 +9,17 @@ const (
 	OfUser    = "user"
 	OfAccount = "account"
 	OfClient  = "client"
+	OfPartner = "partner"
 )
 
-// Generation tells that everything of one user, account or client that carries a lower number is dead.
+// Generation tells that everything of one user, account, client or partner that carries a lower number is dead.
 type Generation struct {
 	Kind, ID   string
 	Generation int64
 }
 
 // Raise kills, within a second on every replica, whatever was given out under
-// the present generation of a user, account or client.
+// the present generation of a user, account, client or partner.
 //
 // The counter's row is locked until the transaction ends, so numbers become
 // visible in their order and a follower misses none.

@@ -33,8 +33,7 @@ func CanonicalEmail(s string) (string, error) {
 	if !ok || len(s) > maxEmail || !utf8.ValidString(s) || !dotString(local) {
 		return "", badEmail()
 	}
-	domain, err := domains.ToASCII(strings.TrimSuffix(domain, "."))
-	if err != nil || !strings.Contains(domain, ".") || strings.HasSuffix(domain, ".") || nobodys(domain) {
+	if domain, ok = canonicalDomain(domain); !ok {
 		return "", badEmail()
 	}
 	address := strings.ToLower(local) + "@" + domain
@@ -42,6 +41,15 @@ func CanonicalEmail(s string) (string, error) {
 		return "", badEmail()
 	}
 	return address, nil
+}
+
+// canonicalDomain is a domain in lower case and ASCII, without a final dot; ok is false when mail cannot be sent there.
+func canonicalDomain(s string) (domain string, ok bool) {
+	if len(s) > maxEmail || !utf8.ValidString(s) {
+		return "", false
+	}
+	domain, err := domains.ToASCII(strings.TrimSuffix(s, "."))
+	return domain, err == nil && strings.Contains(domain, ".") && !strings.HasSuffix(domain, ".") && !nobodys(domain)
 }
 
 // nobodys reports the domains under which the vendor names signer groups. They are names, never recipients: a person

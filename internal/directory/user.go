@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -57,7 +58,34 @@ type User struct {
 	LastLogin    time.Time // zero: never
 	Activated    time.Time // zero: never proved his mailbox
 	Generation   int64     // what carries a lower one is dead
+
+	AccountOuterID string
+	EmailAlias     string // the address shown instead of Email; canonical, or empty
+	Initials       string
+	PrivacyAdmin   bool
+	Provisioned    bool // made by a partner, who vouches for the mailbox
 }
+
+// The roles of a user in a partner's account.
+const (
+	AccountAdmin = "ACCOUNT_ADMIN" // the Type MANAGER
+	PrivacyAdmin = "PRIVACY_ADMIN"
+)
+
+// Roles are the user's roles in the words of partners; none is an empty list.
+func (u User) Roles() []string {
+	roles := []string{}
+	if u.Type == Manager {
+		roles = append(roles, AccountAdmin)
+	}
+	if u.PrivacyAdmin {
+		roles = append(roles, PrivacyAdmin)
+	}
+	return roles
+}
+
+// ShownEmail is the address to show to others: the alias, else the e-mail.
+func (u User) ShownEmail() string { return cmp.Or(u.EmailAlias, u.Email) }
 
 // Name is the first and the last name, or the e-mail address of who has neither.
 func (u User) Name() string {
@@ -79,11 +107,14 @@ type userRow struct {
 	CreatedMs, UpdatedMs                                                            int64
 	LastLoginMs, ActivatedMs                                                        *int64
 	Generation                                                                      int64
+	AccountOuterID, EmailAlias, Initials                                            string
+	PrivacyAdmin, Provisioned                                                       bool
 }
 
 const userColumns = `u.id, u.organisation_id, u.account_id, u.sender_id, u.platform_id, u.email, u.first_name, u.last_name,
 	u.title, u.company, u.phone, u.language, u.timezone_id, u.address, u.status, u.type, u.user_type, u.role, u.sender,
-	u.created_ms, u.updated_ms, u.last_login_ms, u.activated_ms,
+	u.created_ms, u.updated_ms, u.last_login_ms, u.activated_ms, u.email_alias, u.initials, u.privacy_admin, u.provisioned,
+	(select a.outer_id from accounts a where a.id = u.account_id) as account_outer_id,
 	coalesce((select g.generation from generations g where g.kind = 'user' and g.id = u.id), 0) as generation`
 
 func (r userRow) user() User {
@@ -93,6 +124,8 @@ func (r userRow) user() User {
 		Language: r.Language, TimezoneID: r.TimezoneID, Status: Status(r.Status), Type: r.Type, UserType: r.UserType,
 		Role: r.Role, Sender: r.Sender, Created: db.Time(r.CreatedMs), Updated: db.Time(r.UpdatedMs),
 		LastLogin: timeOf(r.LastLoginMs), Activated: timeOf(r.ActivatedMs), Generation: r.Generation,
+		AccountOuterID: r.AccountOuterID, EmailAlias: r.EmailAlias, Initials: r.Initials,
+		PrivacyAdmin: r.PrivacyAdmin, Provisioned: r.Provisioned,
 	}
 	if r.Address != nil {
 		u.Address = json.RawMessage(*r.Address)
@@ -156,7 +189,7 @@ type NewUser struct {
 
 // AddUser makes a user inside another room's act and writes no audit event.
 // Invalid "email.malformed", "name.malformed", "text.malformed",
-// "data.malformed", "user.type"; Conflict "email.taken".
+// "data.malformed", "user.type"; Conflict "email.taken"; Denied "seats.exceeded".
 func AddUser(tx *db.Tx, account string, in NewUser, as Standing) (User, error) {
 	address, err := in.clean()
 	if err != nil {
@@ -176,6 +209,9 @@ func AddUser(tx *db.Tx, account string, in NewUser, as Standing) (User, error) {
 		id, a.Organisation, a.ID, secret.Alphanumeric(12), secret.NewGUID(), in.Email, in.FirstName, in.LastName,
 		in.Title, in.Company, in.Phone, in.Language, in.TimezoneID, address,
 		string(as.Status), in.Type, as.UserType, as.Role, as.Sender, foldedUser(in.FirstName, in.LastName, in.Email))
+	if err == nil && holdsSeat(as.UserType) {
+		err = takeSeat(tx, a.ID, a.seats() > 0)
+	}
 	if err != nil {
 		return User{}, err
 	}

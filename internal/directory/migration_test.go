@@ -1,0 +1,107 @@
+package directory_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // registers "pgx"
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // registers "sqlite"
+
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/db/dbtest"
+	"countersign.dev/internal/directory"
+)
+
+// before is what a house kept before there were partners.
+var before = []string{
+	`insert into organisations (id, name, created_ms) values ('o1', 'Group PLC', 1), ('o2', 'Example Ltd', 2), ('o3', 'Example Ltd', 3)`,
+	`insert into accounts (id, outer_id, organisation_id, name, member_identification, hard_lease_ms, created_ms, updated_ms) values
+		('a1', 'outer1', 'o1', 'North', 'always', 60000, 1, 1), ('a2', 'outer2', 'o2', 'Example Ltd', '', 0, 2, 2)`,
+	`insert into users (id, organisation_id, account_id, sender_id, platform_id, email, first_name, last_name, status, type, user_type, sender, folded,
+		created_ms, updated_ms) values ('u1', 'o1', 'a1', 's1', 'p1', 'mary@example.com', 'Mary', 'Doe', 'ACTIVE', 'MANAGER', '', true, 'mary', 1, 1)`,
+	`insert into user_addresses (organisation_id, email, user_id) values ('o1', 'mary@example.com', 'u1')`,
+}
+
+func TestMigrationKeepsWhatWasThere(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "old.db")
+		pool, err := sql.Open("sqlite", "file:"+path+"?_pragma=foreign_keys(1)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		migration(t, pool, goose.DialectSQLite3, "sqlite:"+path)
+	})
+	t.Run("postgres", func(t *testing.T) {
+		url := dbtest.PostgresURL(t)
+		pool, err := sql.Open("pgx", url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		migration(t, pool, goose.DialectPostgres, url)
+	})
+}
+
+func migration(t *testing.T, pool *sql.DB, dialect goose.Dialect, url string) {
+	t.Helper()
+	defer pool.Close()
+	steps, err := goose.NewProvider(dialect, pool, os.DirFS("../db/schema"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = steps.UpTo(t.Context(), 8); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range before {
+		if _, err = pool.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err = steps.UpTo(t.Context(), 9); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = steps.DownTo(t.Context(), 8); err != nil { // and back, with rows
+		t.Fatal(err)
+	}
+	d, err := db.Open(t.Context(), db.Config{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Write(context.Background(), survived); err != nil {
+		t.Error(err)
+	}
+}
+
+// survived looks at what before put there, and goes on with it.
+func survived(tx *db.Tx) error {
+	a, err := directory.AccountByOuterID(tx, "outer1")
+	if err != nil {
+		return err
+	}
+	s := a.Effective()
+	if a.ID != "a1" || a.Partner != "" || len(a.Consumables) != 0 || s.MemberIdentification != directory.Always || s.HardLease.Seconds() != 60 || s.RemindAtMost != directory.NoReminders {
+		return fmt.Errorf("account %+v", a)
+	}
+	u, err := directory.UserByEmail(tx, "a1", "mary@example.com")
+	if err != nil || u.ID != "u1" || u.Provisioned || u.PrivacyAdmin || u.EmailAlias != "" || u.AccountOuterID != "outer1" {
+		return fmt.Errorf("user %+v, %w", u, err)
+	}
+	for name, want := range map[string]string{"Group PLC": "o1", "Example Ltd": "o2"} { // the first of a name
+		if id, err := directory.OrganisationNamed(tx, name); err != nil || id != want {
+			return fmt.Errorf("%s is %s, %w", name, id, err)
+		}
+	}
+	if n, err := db.One[int](tx, `select count(*) from organisations where outer_id = id`); err != nil || n != 3 {
+		return fmt.Errorf("%d organisations have an outer id, %w", n, err)
+	}
+	if _, err = directory.AddUser(tx, "a1", directory.NewUser{Email: "new@example.com"}, directory.Standing{Status: directory.Active}); err != nil {
+		return err
+	}
+	_, err = directory.Deactivate(tx, "u1")
+	return err
+}
