@@ -2,15 +2,18 @@ package authn
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
+	"countersign.dev/internal/errs"
 	"countersign.dev/internal/mail"
 	"countersign.dev/internal/secret"
 )
@@ -27,10 +30,15 @@ type Authn struct {
 	box    *secret.Box
 	post   *mail.Post
 	issuer string
+	embed  Embed
 	log    *slog.Logger
 
-	news     atomic.Pointer[news]
-	verified *cache
+	news      atomic.Pointer[news]
+	following sync.Mutex // held while news are read, so that none are replaced by older ones
+	makingRSA sync.Mutex
+	verified  *cache[[sha256.Size]byte, *verified]
+	clients   *cache[string, *clientRecord]
+	revoked   *revocations
 	// sinceStart is monotonic time; tests put their own in its place.
 	sinceStart func() time.Duration
 }
@@ -40,6 +48,7 @@ type news struct {
 	seen        time.Duration // when, by sinceStart
 	now         time.Time     // the database's time then
 	cursor      int64
+	revocations int64 // the cursor of the revoked tokens
 	generations map[holder]int64
 	keys        keyring
 }
@@ -47,19 +56,46 @@ type news struct {
 // holder is what a generation belongs to.
 type holder struct{ kind, id string }
 
+// Embed is how the tokens of technical accounts and Embed users are labelled.
+type Embed struct {
+	Issuer   string // claim iss; "oem-prod" when empty
+	Audience string // claim aud; "OEM PARTNERS" when empty
+	// TokenEndpoints are outside URLs of the token endpoint: a signed subject token names one of
+	// them, or the outside URL of the server, as its audience.
+	TokenEndpoints []string
+}
+
+// Option is an option of New.
+type Option func(*Authn)
+
+// WithEmbed says how tokens of technical accounts and Embed users are labelled.
+func WithEmbed(e Embed) Option { return func(a *Authn) { a.embed = e } }
+
 // New makes the room of a database, and its first key when there is none.
-// issuer is the outside URL, which tokens name as issuer and audience. Run must
-// be running for Authenticate to answer for longer than five seconds.
-func New(ctx context.Context, d *db.DB, box *secret.Box, post *mail.Post, issuer string, log *slog.Logger) (*Authn, error) {
+// issuer is the outside URL, which tokens of members name as issuer and
+// audience. Run must be running for tokens to be given and checked for longer
+// than five seconds.
+func New(ctx context.Context, d *db.DB, box *secret.Box, post *mail.Post, issuer string, log *slog.Logger, opts ...Option) (*Authn, error) {
 	start := time.Now()
 	a := &Authn{
-		db: d, box: box, post: post, issuer: issuer, log: log, verified: newCache(),
+		db: d, box: box, post: post, issuer: issuer, log: log,
+		verified: newCache[[sha256.Size]byte, *verified](tokenHalf), clients: newCache[string, *clientRecord](clientHalf),
+		revoked:    &revocations{until: map[string]int64{}},
 		sinceStart: func() time.Duration { return time.Since(start) },
+	}
+	for _, o := range opts {
+		o(a)
+	}
+	if a.embed.Issuer == "" {
+		a.embed.Issuer = "oem-prod"
+	}
+	if a.embed.Audience == "" {
+		a.embed.Audience = "OEM PARTNERS"
 	}
 	a.news.Store(&news{})
 	err := a.follow(ctx)
 	if err == nil && len(a.news.Load().keys) == 0 {
-		if err = a.renewKeys(ctx, 0); err == nil {
+		if err = a.renewKey(ctx, EdDSA); err == nil {
 			err = a.follow(ctx)
 		}
 	}
@@ -69,12 +105,14 @@ func New(ctx context.Context, d *db.DB, box *secret.Box, post *mail.Post, issuer
 	return a, nil
 }
 
-// Run follows what is taken away, renews the keys and sweeps lapsed browser
-// sessions until ctx ends; it returns nil then.
+// Run follows what is taken away, makes and renews the keys and sweeps what has
+// lapsed until ctx ends; it returns nil then.
 func (a *Authn) Run(ctx context.Context) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	var swept time.Duration
+	var background sync.WaitGroup
+	defer background.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -83,21 +121,28 @@ func (a *Authn) Run(ctx context.Context) error {
 		}
 		err := a.follow(ctx)
 		if err == nil {
-			err = a.tendKeys(ctx)
+			err = a.tendKeys(ctx, &background)
 		}
 		if at := a.sinceStart(); err == nil && (swept == 0 || at-swept > sweepEvery) {
 			swept, err = at, a.sweep(ctx)
 		}
-		if err != nil && !errors.Is(err, context.Canceled) {
-			a.log.ErrorContext(ctx, "authn cannot follow the database", "error", err)
-		}
+		a.complain(ctx, err)
+	}
+}
+
+func (a *Authn) complain(ctx context.Context, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		a.log.ErrorContext(ctx, "authn cannot follow the database", "error", err)
 	}
 }
 
 // follow reads what is new.
 func (a *Authn) follow(ctx context.Context) error {
+	a.following.Lock()
+	defer a.following.Unlock()
 	was := a.news.Load()
-	next := &news{seen: a.sinceStart(), cursor: was.cursor, generations: was.generations, keys: was.keys}
+	next := *was
+	next.seen = a.sinceStart()
 	err := a.db.Read(ctx, func(tx *db.Tx) (err error) {
 		if next.now, err = tx.Now(); err != nil {
 			return err
@@ -115,17 +160,38 @@ func (a *Authn) follow(ctx context.Context) error {
 		for _, r := range raised {
 			next.generations[holder{r.Kind, r.ID}] = r.Generation
 		}
+		if next.revocations, err = a.revoked.follow(tx, was.revocations); err != nil {
+			return err
+		}
 		next.keys, err = a.readKeys(tx, was.keys)
 		return err
 	})
 	if err == nil {
-		a.news.Store(next)
+		a.news.Store(&next)
 	}
 	return err
+}
+
+// catchUp makes this process know at once what it has just taken away itself.
+// Failing that, Run will tell it soon.
+func (a *Authn) catchUp(ctx context.Context) {
+	a.complain(ctx, a.follow(context.WithoutCancel(ctx)))
+}
+
+// current is the news and the database's time, unless nothing was heard for too
+// long. Unavailable "authn.stale".
+func (a *Authn) current() (n *news, now time.Time, err error) {
+	n, at := a.news.Load(), a.sinceStart()
+	if at-n.seen > staleAfter {
+		return nil, now, errs.New(errs.Unavailable, "authn.stale", "The server cannot check credentials at the moment.")
+	}
+	return n, n.time(at), nil
 }
 
 // time is the database's time as far as this process knows it.
 func (n *news) time(sinceStart time.Duration) time.Time { return n.now.Add(sinceStart - n.seen) }
 
 // dead reports that something was taken away since.
-func (n *news) dead(of holder, generation int64) bool { return generation < n.generations[of] }
+func (n *news) dead(kind, id string, generation int64) bool {
+	return generation < n.generations[holder{kind, id}]
+}

@@ -139,11 +139,15 @@ func (a *Authn) EndBrowser(ctx context.Context, browser string) error {
 
 // sweep forgets what has lapsed.
 func (a *Authn) sweep(ctx context.Context) error {
+	a.revoked.sweep(a.news.Load().time(a.sinceStart()))
 	return a.db.Write(ctx, func(tx *db.Tx) error {
 		if _, err := tx.Exec(`delete from browser_sessions where last_ms <= clock_ms() - $1`, idleFor.Milliseconds()); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`delete from mailbox_sends where last_ms <= clock_ms() - $1`, codeLife.Milliseconds())
+		if _, err := tx.Exec(`delete from mailbox_sends where last_ms <= clock_ms() - $1`, codeLife.Milliseconds()); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`delete from revoked_tokens where expires_ms <= clock_ms()`)
 		return err
 	})
 }

@@ -1,44 +1,47 @@
 package authn
 
-import (
-	"crypto/sha256"
-	"sync"
+import "sync"
+
+// Halves of the caches: tokens take up to 1 kB each, clients 2 kB, so that both together stay under 10 MB.
+const (
+	tokenHalf  = 4096
+	clientHalf = 512
 )
 
-// cacheHalf is half the number of verified tokens kept, about 3 MB in all.
-const cacheHalf = 4096
-
-// cache keeps verified tokens by their digest. It has two halves: when the
-// young one is full it becomes the old one, and what was old is forgotten, so it
-// is bounded and what is in use stays.
-type cache struct {
+// cache keeps what was found out. It has two halves: when the young one is full
+// it becomes the old one, and what was old is forgotten, so it is bounded and
+// what is in use stays.
+type cache[K comparable, V any] struct {
+	half       int
 	mu         sync.Mutex
-	young, old map[[sha256.Size]byte]verified
+	young, old map[K]V
 }
 
-func newCache() *cache { return &cache{young: map[[sha256.Size]byte]verified{}} }
+func newCache[K comparable, V any](half int) *cache[K, V] {
+	return &cache[K, V]{half: half, young: map[K]V{}}
+}
 
-func (c *cache) get(digest [sha256.Size]byte) (verified, bool) {
+func (c *cache[K, V]) get(k K) (V, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v, ok := c.young[digest]
+	v, ok := c.young[k]
 	if !ok {
-		if v, ok = c.old[digest]; ok {
-			c.store(digest, v)
+		if v, ok = c.old[k]; ok {
+			c.store(k, v)
 		}
 	}
 	return v, ok
 }
 
-func (c *cache) put(digest [sha256.Size]byte, v verified) {
+func (c *cache[K, V]) put(k K, v V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.store(digest, v)
+	c.store(k, v)
 }
 
-func (c *cache) store(digest [sha256.Size]byte, v verified) {
-	if len(c.young) >= cacheHalf {
-		c.old, c.young = c.young, map[[sha256.Size]byte]verified{}
+func (c *cache[K, V]) store(k K, v V) {
+	if len(c.young) >= c.half {
+		c.old, c.young = c.young, map[K]V{}
 	}
-	c.young[digest] = v
+	c.young[k] = v
 }

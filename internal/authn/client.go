@@ -8,7 +8,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"countersign.dev/internal/audit"
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
@@ -16,83 +15,151 @@ import (
 	"countersign.dev/internal/secret"
 )
 
-const secretPurpose = "client.secret"
+const (
+	secretPurpose = "client.secret"
+	// ofSecret is the kind of generation that is raised when a client's secrets
+	// change and its tokens shall live on.
+	ofSecret = "secret"
+)
 
-// Token is an access token and what it is good for.
-type Token struct {
-	Access    string
-	ExpiresIn time.Duration
-	Scope     string // the scopes granted, separated by blanks
+// clientRecord is a client that may act, with the hashes of its secrets, as it
+// was when its generations were what they are here. It is never changed.
+type clientRecord struct {
+	Client
+	hash, previousHash []byte
+	generations        generationsNow
+	secretGeneration   int64
 }
 
-type clientRow struct {
-	ID, AccountID, UserID string
-	Rights                db.JSON[[]authz.Right]
-	SecretHash            []byte
-	Disabled              bool
+// superseded reports that the record may not be true any more.
+func (n *news) superseded(c *clientRecord) bool {
+	return n.dead(directory.OfClient, c.ID, c.generations.Client) || n.dead(ofSecret, c.ID, c.secretGeneration) ||
+		n.dead(directory.OfUser, c.User, c.generations.User) || n.dead(directory.OfAccount, c.Account, c.generations.Account)
 }
 
-// ClientToken gives an access token for a client's id and secret. scope is the
-// names of rights separated by blanks; empty asks for all the client has.
+// ClientToken gives an access token for a member client's id and secret. scope
+// is the names of rights separated by blanks; empty asks for all the client has.
+// When the client is known already it asks no database.
 //
 // Unauthenticated "client.credentials" for an unknown id and a wrong secret
 // alike; Denied "client.disabled" when the secret is right but the client or
-// its user is not to act; Invalid "scope.unknown".
-func (a *Authn) ClientToken(ctx context.Context, clientID, clientSecret, scope string) (t Token, err error) {
-	err = a.db.Read(ctx, func(tx *db.Tx) error {
-		c, err := a.client(tx, clientID, clientSecret)
-		if err != nil {
-			return err
-		}
-		u, err := directory.UserByID(tx, c.UserID)
-		if err != nil {
-			return err
-		}
-		if c.Disabled || !u.Alive() {
-			return errs.New(errs.Denied, "client.disabled", "The client is disabled.")
-		}
-		granted, err := grant(c.Rights.V, scope)
-		if err != nil {
-			return err
-		}
-		of, err := generationsOf(tx, c, u)
-		if err != nil {
-			return err
-		}
-		now, err := tx.Now()
-		if err != nil {
-			return err
-		}
-		t = Token{ExpiresIn: tokenLife, Scope: strings.Join(granted, " ")}
-		t.Access, err = a.issue(claims{Subject: u.ID, ClientID: c.ID, Scope: t.Scope,
-			Organisation: u.Organisation, Account: c.AccountID, Generations: of}, now)
-		return err
-	})
+// its user is not to act; Invalid "scope.unknown"; Unavailable "authn.stale".
+func (a *Authn) ClientToken(ctx context.Context, clientID, clientSecret, scope string) (Token, error) {
+	n, now, err := a.current()
+	if err != nil {
+		return Token{}, err
+	}
+	c, err := a.credentialsOf(ctx, n, now, authz.Member, clientID, clientSecret)
+	if err != nil {
+		return Token{}, err
+	}
+	granted, err := grant(c.Rights, strings.Fields(scope))
+	if err != nil {
+		return Token{}, err
+	}
+	t := newToken(tokenLife, granted)
+	t.Access, err = a.sign(ctx, c.Alg, claims{
+		Issuer: a.issuer, Subject: c.User, Audience: a.issuer, ClientID: c.ID,
+		IssuedAt: now.Unix(), Expires: now.Add(tokenLife).Unix(), ID: secret.Token(16), Scope: t.Scope,
+		Organisation: c.Organisation, Account: c.Account, Generations: c.generations,
+	}, now)
 	if err != nil {
 		return Token{}, err
 	}
 	return t, nil
 }
 
-// client finds a client by its credentials. Whether there is one of that id is
-// not told, neither by the answer nor by its time.
-func (a *Authn) client(tx *db.Tx, id, clientSecret string) (c clientRow, err error) {
-	if !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
-		id = "" // nobody's, and the database can compare it
+func newToken(life time.Duration, scopes []string) Token {
+	return Token{ExpiresIn: life, Scopes: scopes, Scope: strings.Join(scopes, " ")}
+}
+
+// credentialsOf is credentials of a client of one kind; one of the other kind is as unknown.
+func (a *Authn) credentialsOf(ctx context.Context, n *news, now time.Time, kind authz.Kind, id, clientSecret string) (*clientRecord, error) {
+	c, err := a.credentials(ctx, n, now, id, clientSecret)
+	if err == nil && c.Kind != kind {
+		return nil, wrongCredentials()
 	}
-	c, err = db.One[clientRow](tx, `select id, account_id, user_id, rights, secret_hash, disabled from clients where id = $1`, id)
-	if err != nil && !errors.Is(err, db.ErrNone) {
-		return c, err
+	return c, err
+}
+
+// credentials finds a client by its id and secret: in memory, and when it is not
+// there, or the secret is not the one known there, in the database. Whether there
+// is a client of that id is not told, neither by the answer nor by its time.
+func (a *Authn) credentials(ctx context.Context, n *news, now time.Time, id, clientSecret string) (*clientRecord, error) {
+	c, ok := a.clients.get(id)
+	if !ok {
+		c = &clientRecord{}
 	}
-	if !a.box.Matches(secretPurpose, clientSecret, c.SecretHash) { // no hash matches no secret
-		return c, errs.New(errs.Unauthenticated, "client.credentials", "The client id or secret is wrong.")
+	if a.proves(c, clientSecret, now) && !n.superseded(c) { // no hash matches no secret
+		return c, nil
 	}
+	err := a.db.Read(ctx, func(tx *db.Tx) (err error) {
+		c, err = a.readClient(tx, id, clientSecret, now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.clients.put(id, c)
 	return c, nil
 }
 
-// grant is what of a client's rights is asked for.
-func grant(rights []authz.Right, scope string) (granted []string, err error) {
-	for _, s := range strings.Fields(scope) {
+// proves compares a secret with those that are good.
+func (a *Authn) proves(c *clientRecord, clientSecret string, now time.Time) bool {
+	present := a.box.Matches(secretPurpose, clientSecret, c.hash)
+	previous := a.box.Matches(secretPurpose, clientSecret, c.previousHash) && now.Before(c.PreviousSecretUntil)
+	return present || previous
+}
+
+// readClient reads a client that proves itself and may act.
+func (a *Authn) readClient(tx *db.Tx, id, clientSecret string, now time.Time) (*clientRecord, error) {
+	if !storable(id) {
+		id = "" // nobody's, and the database can compare it
+	}
+	row, err := db.One[clientRow](tx, `select `+clientColumns+` from clients where id = $1`, id)
+	if err != nil && !errors.Is(err, db.ErrNone) {
+		return nil, err
+	}
+	c := &clientRecord{Client: row.client(), hash: row.SecretHash, previousHash: row.PreviousHash}
+	if !a.proves(c, clientSecret, now) {
+		return nil, wrongCredentials()
+	}
+	if c.Disabled {
+		return nil, disabledClient()
+	}
+	if c.generations.Client, err = directory.GenerationOf(tx, directory.OfClient, c.ID); err != nil {
+		return nil, err
+	}
+	if c.secretGeneration, err = directory.GenerationOf(tx, ofSecret, c.ID); err != nil || c.Kind == authz.Technical {
+		return c, err
+	}
+	u, err := directory.UserByID(tx, c.User)
+	if err == nil && !u.Alive() {
+		err = disabledClient()
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.Organisation, c.generations.User = u.Organisation, u.Generation
+	c.generations.Account, err = directory.GenerationOf(tx, directory.OfAccount, c.Account)
+	return c, err
+}
+
+// storable reports a text that both databases can compare.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+func wrongCredentials() error {
+	return errs.New(errs.Unauthenticated, "client.credentials", "The client id or secret is wrong.")
+}
+
+func disabledClient() error {
+	return errs.New(errs.Denied, "client.disabled", "The client is disabled.")
+}
+
+// grant is what of some rights is asked for, in the order asked; nothing asks for
+// all. Invalid "scope.unknown".
+func grant(rights []authz.Right, asked []string) (granted []string, err error) {
+	for _, s := range asked {
 		if !slices.Contains(rights, authz.Right(s)) {
 			return nil, errs.New(errs.Invalid, "scope.unknown", "The scope is unknown, or not for this client.").On("scope")
 		}
@@ -106,63 +173,4 @@ func grant(rights []authz.Right, scope string) (granted []string, err error) {
 		}
 	}
 	return granted, nil
-}
-
-func generationsOf(tx *db.Tx, c clientRow, u directory.User) (g generationsNow, err error) {
-	g.User = u.Generation
-	if g.Client, err = directory.GenerationOf(tx, directory.OfClient, c.ID); err != nil {
-		return g, err
-	}
-	g.Account, err = directory.GenerationOf(tx, directory.OfAccount, c.AccountID)
-	return g, err
-}
-
-// CreateClient makes a client of an account, given by its internal id, and the
-// user it acts as: nobody's mailbox, a sender if it may sign. It is the
-// operator's act. The secret is shown here and never again. NotFound
-// "account.unknown", Invalid "name.malformed".
-func (a *Authn) CreateClient(ctx context.Context, account string, rights []authz.Right, name string) (clientID, clientSecret string, err error) {
-	err = a.db.Write(ctx, func(tx *db.Tx) error {
-		// .invalid names no host (RFC 2606 §2), so nothing is ever delivered to it.
-		u, err := directory.AddUser(tx, account,
-			directory.NewUser{Email: "client-" + secret.NewGUID() + "@service.invalid", FirstName: name},
-			directory.Standing{Status: directory.Active, UserType: directory.Integration, Role: "Service", Sender: slices.Contains(rights, authz.Sign)})
-		if err != nil {
-			return err
-		}
-		if clientID, err = addClient(tx, u, rights); err != nil {
-			return err
-		}
-		if clientSecret, err = a.renewSecret(tx, u.ID); err != nil {
-			return err
-		}
-		_, err = audit.Append(tx, audit.Event{Type: "client.created", Account: account,
-			Actor: audit.Actor{Kind: audit.KindOperator}, Detail: map[string]string{"client": clientID, "user": u.ID}})
-		return err
-	})
-	if err != nil {
-		return "", "", err
-	}
-	return clientID, clientSecret, nil
-}
-
-// addClient makes the client that acts as u; it has no secret yet.
-func addClient(tx *db.Tx, u directory.User, rights []authz.Right) (id string, err error) {
-	id = secret.NewGUID()
-	_, err = tx.Exec(`insert into clients (id, account_id, user_id, name, rights, created_ms, updated_ms)
-		values ($1, $2, $3, $4, $5, clock_ms(), clock_ms())`, id, u.Account, u.ID, u.Name(), db.AsJSON(rights))
-	return id, err
-}
-
-// renewSecret gives the client of a user a new secret of 256 bits. The old one
-// and the tokens it gave die.
-func (a *Authn) renewSecret(tx *db.Tx, user string) (clientSecret string, err error) {
-	clientSecret = secret.Token(32)
-	id, err := db.One[string](tx, `update clients set secret_hash = $2, updated_ms = clock_ms() where user_id = $1 returning id`,
-		user, a.box.Hash(secretPurpose, clientSecret))
-	if err != nil {
-		return "", err
-	}
-	_, err = directory.Raise(tx, directory.OfClient, id)
-	return clientSecret, err
 }

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
 	"log/slog"
@@ -82,6 +83,7 @@ func TestDisabledClient(t *testing.T) {
 		h := build(t, d)
 		id, sec, p := h.client(authz.Sign)
 		h.write(func(tx *db.Tx) error { _, err := directory.Deactivate(tx, p.User); return err })
+		h.hear()
 		_, err := h.ClientToken(t.Context(), id, sec, "")
 		refused(t, err, errs.Denied, "client.disabled")
 		_, err = h.ClientToken(t.Context(), id, "wrong", "")
@@ -123,7 +125,7 @@ func TestT7SecretsAreNotKept(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	secrets := []string{sec, key, keySecret, token, cookie, string(h.news.Load().keys[0].private.Seed())}
+	secrets := []string{sec, key, keySecret, token, cookie, string(h.news.Load().keys[0].private.(ed25519.PrivateKey).Seed())}
 	greps := 0
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(files) == 0 {

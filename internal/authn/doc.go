@@ -1,13 +1,31 @@
 // Package authn says WHO a caller is: which client a token or a key belongs to,
 // and whose mailbox a browser has proved.
 //
-// Programs. A client is a program's credential: a client id, a secret kept as a
-// hash, and the one user of the account it acts as. ClientToken exchanges them
-// for an access token, a JWT (RFC 9068) that holds an hour and is checked
-// without the database. Taking away works by generations: a token carries those
-// of its client, its user and the account at the time it was given, and is dead
-// once one of them has been raised. Run follows what was raised; a process that
-// could not for five seconds answers Unavailable rather than trust old news.
+// Programs. A client is a program's credential: a client id and a secret kept as
+// a hash. There are two kinds. A member's client acts as one user of an account;
+// ClientToken gives it a JWT (RFC 9068) for an hour. A technical account belongs
+// to an organisation that is a partner, and acts as nobody; TechnicalToken gives
+// it a JWT for 24 hours, and for that, Exchange gives a JWT of one of the
+// partner's users for 5 minutes:
+//
+//	id, secret ──TechnicalToken──▶ actor ─┐
+//	e-mail address in a subject token ────┴──Exchange──▶ user token
+//
+// All are checked without the database. Taking away works by generations: a
+// token carries those of its client, user, account and partner at the time it
+// was given, and is dead once one of them has been raised. The last two kinds of
+// token have only the vendor's claims and standard ones, so theirs travel in one
+// string (standing). A single token is taken back by Invalidate, which is
+// followed in the same manner. Run follows; a process that could not for five
+// seconds answers Unavailable rather than trust old news.
+//
+// Clients that proved themselves are kept in memory, too, until something about
+// them is raised: a generation of kind "secret" where tokens shall live on. What
+// memory does not confirm the database is asked, so a new secret is good at once.
+//
+// Keys. Tokens are signed by an Ed25519 key, or an RSA key for clients that are
+// set to RS256. Keys are renewed after 30 days and kept until their last token
+// has expired.
 //
 // Browsers. A browser session is a cookie of 256 bits, kept as a hash. Into it
 // go the personal links it came through (entries) and the mailboxes it has
@@ -23,5 +41,6 @@
 // the address next has proved nothing.
 //
 // What this room does not do: say what a caller may do (authz), set cookies or
-// read headers (api, web), keep users (directory), or know what a package is.
+// read headers (api, web), keep users and partners (directory), or know what a
+// package is.
 package authn

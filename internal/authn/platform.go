@@ -96,12 +96,16 @@ func roleOf(id, name string) (Role, error) {
 	return Roles[i], nil
 }
 
-// managing runs an act of who has the right to manage users.
+// managing runs an act of who has the right to manage users, and makes known here what it took away.
 func (a *Authn) managing(ctx context.Context, p authz.Principal, act func(*db.Tx) error) error {
 	if err := p.Need(authz.ManageUsers); err != nil {
 		return err
 	}
-	return a.db.Write(ctx, act)
+	err := a.db.Write(ctx, act)
+	if err == nil {
+		a.catchUp(ctx)
+	}
+	return err
 }
 
 func record(tx *db.Tx, p authz.Principal, event string, u directory.User) error {
@@ -161,7 +165,7 @@ func (a *Authn) NewSecret(ctx context.Context, p authz.Principal, platformID str
 		if err != nil {
 			return err
 		}
-		if clientSecret, err = a.renewSecret(tx, u.ID); err != nil {
+		if clientSecret, err = a.newSecret(tx, clientID); err != nil {
 			return err
 		}
 		return record(tx, p, "client.secret_made", u)

@@ -2,7 +2,6 @@ package authn
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	stdjson "encoding/json"
@@ -14,15 +13,22 @@ import (
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
-	"countersign.dev/internal/secret"
 )
 
 const (
-	tokenLife = time.Hour
+	tokenLife = time.Hour // of a member's token
 	maxToken  = 4096
 )
 
-// claims of an access token (RFC 9068 §2.2); the last three are ours.
+// Token is an access token and what it is good for.
+type Token struct {
+	Access    string
+	ExpiresIn time.Duration
+	Scopes    []string // the scopes granted
+	Scope     string   // the same, separated by blanks
+}
+
+// claims of a member's access token (RFC 9068 §2.2); the last three are ours.
 type claims struct {
 	Issuer       string         `json:"iss"`
 	Subject      string         `json:"sub"` // internal id of the user acted as
@@ -42,19 +48,22 @@ type generationsNow struct {
 	Client  int64 `json:"client"`
 	User    int64 `json:"user"`
 	Account int64 `json:"account"`
+	Partner int64 `json:"-"` // members have none
 }
 
-// issue signs a token.
-func (a *Authn) issue(c claims, now time.Time) (string, error) {
-	c.Issuer, c.Audience, c.ID = a.issuer, a.issuer, secret.Token(16)
-	c.IssuedAt, c.Expires = now.Unix(), now.Add(tokenLife).Unix()
-	payload, err := stdjson.Marshal(c)
+// sign makes a token of claims.
+func (a *Authn) sign(ctx context.Context, alg string, claims any, now time.Time) (string, error) {
+	payload, err := stdjson.Marshal(claims)
 	if err != nil {
 		return "", err
 	}
-	key := a.news.Load().keys.signing(now)
-	signed := key.header + base64.RawURLEncoding.EncodeToString(payload)
-	return signed + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(key.private, []byte(signed))), nil
+	key, err := a.signingKey(ctx, alg, now)
+	if err != nil {
+		return "", err
+	}
+	text := key.header + base64.RawURLEncoding.EncodeToString(payload)
+	signature, err := key.sign([]byte(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature), err
 }
 
 // Authenticate tells who a bearer token (without the word Bearer) belongs to.
@@ -64,25 +73,12 @@ func (a *Authn) Authenticate(_ context.Context, bearer string) (authz.Principal,
 	if bearer == "" {
 		return authz.Principal{}, errs.New(errs.Unauthenticated, "token.missing", "An access token is needed.")
 	}
-	n, at := a.news.Load(), a.sinceStart()
-	if at-n.seen > staleAfter {
-		return authz.Principal{}, errs.New(errs.Unavailable, "authn.stale", "The server cannot check credentials at the moment.")
+	n, now, err := a.current()
+	if err != nil {
+		return authz.Principal{}, err
 	}
-	digest := sha256.Sum256([]byte(bearer))
-	v, ok := a.verified.get(digest)
-	if !ok {
-		c, ok := a.verify(n.keys, bearer)
-		if !ok {
-			return authz.Principal{}, badToken()
-		}
-		v = c.verified()
-		a.verified.put(digest, v)
-	}
-	now := n.time(at).Unix()
-	if now >= v.expires || now < v.issued-int64(staleAfter.Seconds()) ||
-		n.dead(holder{directory.OfClient, v.principal.Client}, v.generations.Client) ||
-		n.dead(holder{directory.OfUser, v.principal.User}, v.generations.User) ||
-		n.dead(holder{directory.OfAccount, v.principal.Account}, v.generations.Account) {
+	v, ok := a.recognise(n, bearer)
+	if !ok || !a.good(n, v) || v.expired(now) || v.early(now) {
 		return authz.Principal{}, badToken()
 	}
 	return v.principal, nil
@@ -92,41 +88,106 @@ func badToken() error {
 	return errs.New(errs.Unauthenticated, "token.invalid", "The access token is not valid, or not any more.")
 }
 
-// verify checks all of a token that time does not change.
-func (a *Authn) verify(keys keyring, token string) (c claims, ok bool) {
-	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") { // Go's base64 skips line breaks
-		return c, false
-	}
-	head, last := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
-	if head < 0 || head == last {
-		return c, false
-	}
-	key, ok := keys.verifying(token[:head+1])
-	if !ok {
-		return c, false
-	}
-	signature, err := base64.RawURLEncoding.Strict().DecodeString(token[last+1:])
-	if err != nil || !ed25519.Verify(key.private.Public().(ed25519.PublicKey), []byte(token[:last]), signature) {
-		return c, false
-	}
-	payload, err := base64.RawURLEncoding.Strict().DecodeString(token[head+1 : last])
-	if err != nil || json.Unmarshal(payload, &c, json.RejectUnknownMembers(true)) != nil {
-		return c, false
-	}
-	return c, c.Issuer == a.issuer && c.Audience == a.issuer
-}
-
 // verified is a token whose signature has been checked.
 type verified struct {
+	id              string
 	principal       authz.Principal
 	generations     generationsNow
 	issued, expires int64 // Unix seconds
 }
 
-func (c claims) verified() verified {
+func (v *verified) expired(now time.Time) bool { return now.Unix() >= v.expires }
+
+// early reports a token of the future, beyond what two replicas' clocks may differ.
+func (v *verified) early(now time.Time) bool {
+	return now.Unix() < v.issued-int64(staleAfter.Seconds())
+}
+
+// good reports that nothing the token stands on was taken away.
+func (a *Authn) good(n *news, v *verified) bool {
+	p, g := &v.principal, &v.generations
+	return !n.dead(directory.OfClient, p.Client, g.Client) &&
+		!n.dead(directory.OfUser, p.User, g.User) &&
+		!n.dead(directory.OfAccount, p.Account, g.Account) &&
+		!n.dead(directory.OfPartner, p.Partner, g.Partner) &&
+		!a.revoked.has(v.id)
+}
+
+// recognise tells what a token of ours says; what time changes is still to be checked.
+func (a *Authn) recognise(n *news, token string) (*verified, bool) {
+	if len(token) > maxToken {
+		return nil, false
+	}
+	digest := sha256.Sum256([]byte(token))
+	if v, ok := a.verified.get(digest); ok {
+		return v, true
+	}
+	payload, ok := n.keys.open(token)
+	if !ok {
+		return nil, false
+	}
+	v, ok := a.read(payload)
+	if ok {
+		a.verified.put(digest, v)
+	}
+	return v, ok
+}
+
+// open checks a token's signature and returns its payload.
+func (r keyring) open(token string) (payload []byte, ok bool) {
+	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") { // Go's base64 skips line breaks
+		return nil, false
+	}
+	head, last := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
+	if head < 0 || head == last {
+		return nil, false
+	}
+	key, ok := r.verifying(token[:head+1])
+	if !ok {
+		return nil, false
+	}
+	signature, err := base64.RawURLEncoding.Strict().DecodeString(token[last+1:])
+	if err != nil || !key.verifies([]byte(token[:last]), signature) {
+		return nil, false
+	}
+	payload, err = base64.RawURLEncoding.Strict().DecodeString(token[head+1 : last])
+	return payload, err == nil
+}
+
+// read takes a payload for what its claims make it: one of a technical account,
+// of an Embed user, or of a member. Each shape has its exact claims and no other.
+func (a *Authn) read(payload []byte) (v *verified, ok bool) {
+	var shape struct {
+		Technical *string `json:"aa_id"`
+		User      *string `json:"ext_id"`
+	}
+	if json.Unmarshal(payload, &shape) != nil {
+		return nil, false
+	}
+	switch {
+	case shape.Technical != nil:
+		return readAs[technicalClaims](a, payload)
+	case shape.User != nil:
+		return readAs[userClaims](a, payload)
+	}
+	return readAs[claims](a, payload)
+}
+
+func readAs[C interface {
+	verified(a *Authn) (*verified, bool)
+}](a *Authn, payload []byte) (*verified, bool) {
+	var c C
+	if json.Unmarshal(payload, &c, json.RejectUnknownMembers(true)) != nil {
+		return nil, false
+	}
+	return c.verified(a)
+}
+
+func (c claims) verified(a *Authn) (*verified, bool) {
 	p := authz.Principal{Client: c.ClientID, Organisation: c.Organisation, Account: c.Account, User: c.Subject}
 	for _, s := range strings.Fields(c.Scope) {
 		p.Rights = append(p.Rights, authz.Right(s))
 	}
-	return verified{principal: p, generations: c.Generations, issued: c.IssuedAt, expires: c.Expires}
+	return &verified{id: c.ID, principal: p, generations: c.Generations, issued: c.IssuedAt, expires: c.Expires},
+		c.Issuer == a.issuer && c.Audience == a.issuer
 }

@@ -1,0 +1,149 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign.dev/internal/audit"
+	"countersign.dev/internal/authz"
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/directory"
+	"countersign.dev/internal/errs"
+	"countersign.dev/internal/secret"
+)
+
+// ExchangeRequest is the input of Exchange.
+type ExchangeRequest struct {
+	ClientID, ClientSecret string
+	ActorToken             string // of the client's technical account
+	SubjectToken           string // a JWT that names the user by his e-mail address
+	Scopes                 []string
+}
+
+// Exchange gives a token of an Embed user, good for 5 minutes, to the technical
+// account of his partner (Acrobat Sign Embed 2.0, Create an Embed user token). It
+// carries exactly the scopes asked for. The user is looked up among those of the
+// partner's accounts and nowhere else.
+//
+// In this order: Unauthenticated "client.credentials", "actor.invalid"; Denied
+// "right.missing" (the actor has no scope to act for users), "partner.inactive"
+// (or none); Invalid "scope.unknown" (unknown, not for users, not the actor's, or
+// none), "subject.malformed"; Denied "subject.unknown" for a user who is unknown,
+// another partner's or not active, alike. Unavailable "authn.stale".
+func (a *Authn) Exchange(ctx context.Context, in ExchangeRequest) (Token, error) {
+	n, now, err := a.current()
+	if err != nil {
+		return Token{}, err
+	}
+	c, err := a.credentialsOf(ctx, n, now, authz.Technical, in.ClientID, in.ClientSecret)
+	if err != nil {
+		return Token{}, hideDisabled(err)
+	}
+	actor, ok := a.recognise(n, in.ActorToken)
+	if !ok || actor.principal.Kind != authz.Technical || actor.principal.Client != c.ID ||
+		!a.good(n, actor) || actor.expired(now) || actor.early(now) {
+		return Token{}, errs.New(errs.Unauthenticated, "actor.invalid", "The actor token is not a valid token of this client.").On("actor_token")
+	}
+	x := exchange{ExchangeRequest: in, client: c, actor: actor.principal, now: now, token: secret.NewGUID()}
+	x.subject, x.readable = readSubject(in.SubjectToken)
+	err = a.db.Write(ctx, func(tx *db.Tx) error {
+		if err := x.look(tx, a); err != nil {
+			return err
+		}
+		return x.record(tx)
+	})
+	if err != nil {
+		return Token{}, a.refuse(ctx, x, err)
+	}
+	t := newToken(userLife, x.granted)
+	t.Access, err = a.sign(ctx, c.Alg, a.userClaims(x.token, c.ID, x.user.SenderID, x.standing(n), strings.Join(x.granted, ","), now), now)
+	if err != nil {
+		return Token{}, err
+	}
+	return t, nil
+}
+
+// exchange is one call of Exchange under way.
+type exchange struct {
+	ExchangeRequest
+	client   *clientRecord
+	actor    authz.Principal
+	now      time.Time
+	token    string // id of the token to give
+	subject  subject
+	readable bool // the subject token
+	partner  directory.Partner
+	granted  []string
+	sought   bool // the user
+	user     directory.User
+}
+
+// look finds out what is asked for and whether it may be had.
+func (x *exchange) look(tx *db.Tx, a *Authn) (err error) {
+	if err = x.actor.Need(authz.UserImpersonate); err != nil {
+		return err
+	}
+	x.partner, err = directory.PartnerOfClient(tx, x.client.ID)
+	if errs.KindOf(err) == errs.NotFound || err == nil && x.partner.Status != directory.PartnerActive {
+		return errs.New(errs.Denied, "partner.inactive", "The partner is not registered, or not active.")
+	}
+	if err != nil {
+		return err
+	}
+	if x.granted, err = x.scopes(); err != nil {
+		return err
+	}
+	if !x.readable || !a.accepts(x.subject, x.partner, x.ClientSecret, x.now) {
+		return errs.New(errs.Invalid, "subject.malformed", "The subject token cannot be read, or names no e-mail address.").On("subject_token")
+	}
+	x.sought = true
+	x.user, err = directory.PartnerSubject(tx, x.partner, x.subject.email)
+	if errs.KindOf(err) == errs.NotFound {
+		return errs.New(errs.Denied, "subject.unknown", "The partner has no active user of this address.").On("subject_token")
+	}
+	return err
+}
+
+// scopes are those asked for, each one a user may have and the actor has. Invalid "scope.unknown".
+func (x *exchange) scopes() ([]string, error) {
+	allowed := slices.DeleteFunc(slices.Clone(x.actor.Rights), func(r authz.Right) bool { return !slices.Contains(authz.UserScopes, r) })
+	if len(x.Scopes) == 0 {
+		return nil, errs.New(errs.Invalid, "scope.unknown", "At least one scope must be asked for.").On("scope")
+	}
+	return grant(allowed, x.Scopes)
+}
+
+func (x *exchange) standing(n *news) standing {
+	return standing{organisation: x.user.Organisation, partner: x.partner.ID, account: x.user.Account, user: x.user.ID,
+		generations: generationsNow{Client: x.client.generations.Client, User: x.user.Generation, Partner: x.partner.Generation,
+			Account: n.generations[holder{directory.OfAccount, x.user.Account}]}}
+}
+
+func (x *exchange) record(tx *db.Tx) error {
+	_, err := audit.Append(tx, audit.Event{Type: "token.exchanged", Account: x.user.Account,
+		Actor:  audit.Actor{Kind: audit.KindClient, Client: x.client.ID, User: x.user.ID},
+		Detail: map[string]string{"partner": x.partner.ID, "scope": strings.Join(x.granted, " "), "token": x.token}})
+	return err
+}
+
+// refuse records a refusal that somebody should look at: of who may not act for
+// others at all, or not for this one.
+func (a *Authn) refuse(ctx context.Context, x exchange, refusal error) error {
+	if errs.KindOf(refusal) != errs.Denied {
+		return refusal
+	}
+	e := audit.Event{Type: "token.exchange_refused", Actor: audit.Actor{Kind: audit.KindClient, Client: x.client.ID}, Detail: map[string]string{}}
+	if refused, ok := errors.AsType[*errs.Error](refusal); ok {
+		e.Detail["why"] = refused.What
+	}
+	if x.sought {
+		e.Personal = map[string]string{"subject_email": x.subject.email}
+	}
+	if err := audit.Refused(ctx, a.db, e); err != nil {
+		return err
+	}
+	return refusal
+}
