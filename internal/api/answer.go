@@ -56,14 +56,20 @@ var statuses = map[errs.Kind]int{
 	errs.MethodNotAllowed: http.StatusMethodNotAllowed,
 }
 
+// Headers of every answer, ready made: they are many, and nobody changes them.
+var (
+	noStore   = []string{"no-store"}
+	noSniff   = []string{"nosniff"}
+	jsonMedia = []string{"application/json"}
+)
+
 // write sends an answer. It returns an error when the client did not get it whole.
 func write(w http.ResponseWriter, a Answer) error {
 	h := w.Header()
 	for name, value := range a.Header {
 		h.Set(name, value)
 	}
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["Cache-Control"], h["X-Content-Type-Options"] = noStore, noSniff
 	status := a.Status
 	if status == 0 {
 		status = http.StatusOK
@@ -80,7 +86,7 @@ func write(w http.ResponseWriter, a Answer) error {
 		return fmt.Errorf("word the answer: %w", err)
 	}
 	if h.Get("Content-Type") == "" {
-		h.Set("Content-Type", "application/json")
+		h["Content-Type"] = jsonMedia
 	}
 	w.WriteHeader(status)
 	_, err = w.Write(body)

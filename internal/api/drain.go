@@ -20,6 +20,16 @@ type watchedBody struct {
 	end  bool // nothing more comes
 }
 
+// watch puts itself around the body of r; nil when there is none.
+func watch(r *http.Request) *watchedBody {
+	if r.Body == http.NoBody {
+		return nil
+	}
+	b := &watchedBody{ReadCloser: r.Body}
+	r.Body = b
+	return b
+}
+
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
@@ -32,7 +42,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 // broken pipe in the place of the answer.
 func drain(w http.ResponseWriter, r *http.Request, b *watchedBody) {
 	switch {
-	case b.end || r.ContentLength == 0:
+	case b == nil || b.end || r.ContentLength == 0:
 		return
 	case r.ContentLength-b.read > drainBytes:
 		return // it would not arrive whole anyhow

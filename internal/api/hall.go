@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,7 +97,7 @@ type event struct {
 	origin  Origin
 	surface *surface
 	path    string // never logged
-	route   *Route
+	route   *leaf
 	by      authz.Principal
 	err     error
 }
@@ -108,8 +109,7 @@ func (h *Hall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &answerWriter{ResponseWriter: w}
 	defer func() { h.log(r, e, out) }()
 	out.Header().Set("X-Request-Id", e.origin.RequestID)
-	body := &watchedBody{ReadCloser: r.Body}
-	r.Body = body
+	body := watch(r)
 	answer, err := h.answer(out, r, e)
 	if err != nil {
 		answer = h.refuse(e, err)
@@ -142,6 +142,9 @@ func (h *Hall) answer(w http.ResponseWriter, r *http.Request, e *event) (a Answe
 	if err := declared(route, e.by); err != nil {
 		return Answer{}, err
 	}
+	if err := unescape(route.names, values); err != nil {
+		return Answer{}, err
+	}
 	if err := limitBody(w, r, route); err != nil {
 		return Answer{}, err
 	}
@@ -149,13 +152,14 @@ func (h *Hall) answer(w http.ResponseWriter, r *http.Request, e *event) (a Answe
 	if err != nil {
 		return Answer{}, err
 	}
+	ctx := r.Context()
 	if h.WithOrigin != nil {
-		r = r.WithContext(h.WithOrigin(r.Context(), e.origin))
+		ctx = h.WithOrigin(ctx, e.origin)
 	}
-	return route.Handle(&Request{HTTP: r, Principal: e.by, path: values, query: query})
+	return route.Handle(&Request{HTTP: r, Principal: e.by, Origin: e.origin, ctx: ctx, names: route.names, values: values, query: query})
 }
 
-func (h *Hall) authenticate(r *http.Request, s *surface, route *Route) (authz.Principal, error) {
+func (h *Hall) authenticate(r *http.Request, s *surface, route *leaf) (authz.Principal, error) {
 	if route.Right == Public {
 		return authz.Principal{}, nil
 	}
@@ -176,17 +180,24 @@ func (h *Hall) authenticate(r *http.Request, s *surface, route *Route) (authz.Pr
 }
 
 // declared keeps the house rule that every route names its right.
-func declared(route *Route, p authz.Principal) error {
-	switch route.Right {
-	case Public:
+func declared(route *leaf, p authz.Principal) error {
+	switch {
+	case route.Right == Public:
 		return nil
-	case "":
+	case route.Right == "":
 		return errs.New(errs.Denied, "right.undeclared", "Nobody may call this.")
+	case route.Kinds != nil && !slices.Contains(route.Kinds, p.Kind):
+		return errs.New(errs.Denied, "kind.denied", "This kind of caller may not call this.")
+	case route.Right != Anyone && !p.Has(route.Right):
+		return p.Need(route.Right)
 	}
-	return p.Need(route.Right)
+	return p.Need(route.Also...)
 }
 
-func limitBody(w http.ResponseWriter, r *http.Request, route *Route) error {
+func limitBody(w http.ResponseWriter, r *http.Request, route *leaf) error {
+	if r.Body == http.NoBody {
+		return nil
+	}
 	limit := route.Body
 	if limit == 0 {
 		limit = defaultBody
@@ -202,9 +213,12 @@ func limitBody(w http.ResponseWriter, r *http.Request, route *Route) error {
 }
 
 func readQuery(r *http.Request) (url.Values, error) {
+	if r.URL.RawQuery == "" {
+		return nil, nil
+	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, errs.New(errs.Invalid, "query.malformed", "The query cannot be read.").Because(err)
+		return nil, errs.New(errs.Invalid, "query.malformed", "The query cannot be read.") // the cause would show a piece of it
 	}
 	return query, plainValues(query)
 }
@@ -216,7 +230,7 @@ func (h *Hall) refuse(e *event, err error) Answer {
 	if !ok {
 		refusal = errs.New(errs.Fault, "fault", "")
 	}
-	a := e.surface.Refuse(e.path, refusal)
+	a := e.word(refusal)
 	if a.Header == nil {
 		a.Header = map[string]string{}
 	}
@@ -231,6 +245,14 @@ func (h *Hall) refuse(e *event, err error) Answer {
 	return a
 }
 
+// word has the route, else the dialect, word a refusal.
+func (e *event) word(refusal *errs.Error) Answer {
+	if e.route != nil && e.route.Refuse != nil {
+		return e.route.Refuse(refusal)
+	}
+	return e.surface.Refuse(e.path, refusal)
+}
+
 // challenge has no error when no credentials were sent (RFC 6750 §3.1).
 func (h *Hall) challenge(e *errs.Error) string {
 	c := fmt.Sprintf("Bearer realm=%q", h.Realm)
@@ -243,18 +265,22 @@ func (h *Hall) challenge(e *errs.Error) string {
 // log writes the one line of a call: the route's pattern, never the path or
 // query, which may hold personal data or a link's secret.
 func (h *Hall) log(r *http.Request, e *event, out *answerWriter) {
-	level, attrs := slog.LevelInfo, []slog.Attr{
+	var room [12]slog.Attr
+	level, attrs := slog.LevelInfo, append(room[:0],
 		slog.String("request_id", e.origin.RequestID),
 		slog.String("surface", e.surface.Name),
 		slog.String("method", printable(r.Method, 20)),
 		slog.Int("status", out.status),
 		slog.Duration("duration", time.Since(e.start)),
-	}
+	)
 	if e.route != nil {
-		attrs = append(attrs, slog.String("route", e.route.Pattern()))
+		attrs = append(attrs, slog.String("route", e.route.pattern))
+	}
+	if e.by.Client != "" {
+		attrs = append(attrs, slog.String("client", e.by.Client))
 	}
 	if e.by.Account != "" {
-		attrs = append(attrs, slog.String("client", e.by.Client), slog.String("account", e.by.Account), slog.String("user", e.by.User))
+		attrs = append(attrs, slog.String("account", e.by.Account), slog.String("user", e.by.User))
 	}
 	if e.err != nil {
 		attrs = append(attrs, slog.String("error", e.err.Error()))

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -54,6 +55,14 @@ func testDialect() *Dialect {
 			{Method: "PUT", Path: "/things/{id}", Right: thing, Handle: echo},
 			{Method: "DELETE", Path: "/things/{id}", Right: thing, Handle: func(*Request) (Answer, error) { return Answer{Status: 204}, nil }},
 			{Method: "GET", Path: "/things/summary", Right: thing, Handle: func(*Request) (Answer, error) { return Answer{JSON: "summary"}, nil }},
+			{Method: "GET", Path: "/two", Right: thing, Also: []authz.Right{"other"}, Handle: said("two")},
+			{Method: "GET", Path: "/programs", Right: "other", Kinds: []authz.Kind{authz.Technical}, Handle: said("programs")},
+			{Method: "GET", Path: "/anyone", Right: Anyone, Handle: said("anyone")},
+			{Path: "/rest/{rest...}", Right: Anyone, Handle: func(r *Request) (Answer, error) { return Answer{JSON: r.Path("rest")}, nil }},
+			{Method: "GET", Path: "/rest/{id}/one", Right: Anyone, Handle: func(r *Request) (Answer, error) { return Answer{JSON: "one " + r.Path("id")}, nil }},
+			{Method: "GET", Path: "/own", Right: thing, Refuse: func(e *errs.Error) Answer {
+				return Answer{Status: 418, JSON: map[string]string{"what": "own " + e.What}}
+			}, Handle: said("own")},
 			{Method: "GET", Path: "/open", Right: Public, Handle: func(*Request) (Answer, error) { return Answer{JSON: "open"}, nil }},
 			{Method: "GET", Path: "/undeclared", Handle: func(*Request) (Answer, error) { return Answer{JSON: "never"}, nil }},
 			{Method: "GET", Path: "/panic", Right: Public, Handle: func(*Request) (Answer, error) { panic("boom") }},
@@ -86,13 +95,18 @@ func testDialect() *Dialect {
 	}
 }
 
+func said(what string) func(*Request) (Answer, error) {
+	return func(*Request) (Answer, error) { return Answer{JSON: what}, nil }
+}
+
 // newHall serves the test dialect and returns what it logs.
 func newHall(t *testing.T) (*httptest.Server, *bytes.Buffer) {
 	t.Helper()
 	log := &bytes.Buffer{}
 	hall := New(Config{
-		Log:           slog.New(slog.NewJSONHandler(log, nil)),
-		Authenticator: keys{"good": {Account: "acc", User: "usr", Client: "cli", Rights: []authz.Right{thing}}, "weak": {Account: "acc"}, "key k1": {Account: "acc", Rights: []authz.Right{thing}}},
+		Log: slog.New(slog.NewJSONHandler(log, nil)),
+		Authenticator: keys{"good": {Account: "acc", User: "usr", Client: "cli", Rights: []authz.Right{thing}}, "weak": {Account: "acc"},
+			"both": {Client: "cli", Rights: []authz.Right{thing, "other"}}, "program": {Kind: authz.Technical, Client: "cli", Rights: []authz.Right{"other"}}, "key k1": {Account: "acc", Rights: []authz.Right{thing}}},
 	}, testDialect())
 	server := httptest.NewServer(hall)
 	t.Cleanup(server.Close)
@@ -146,6 +160,14 @@ func TestEveryStatusHasTheDialectsJSON(t *testing.T) {
 		"wrong key":             {call{"GET", "/api/test/things", "", map[string]string{"Authorization": "Basic nope"}}, 401, "token.invalid"},
 		"too little":            {call{"GET", "/api/test/things", "", map[string]string{"Authorization": "Bearer weak"}}, 403, "right.missing"},
 		"right undeclared":      {call{"GET", "/api/test/undeclared", "", nil}, 403, "right.undeclared"},
+		"one right of two":      {call{"GET", "/api/test/two", "", nil}, 403, "right.missing"},
+		"kind before right":     {call{"GET", "/api/test/programs", "", map[string]string{"Authorization": "Bearer weak"}}, 403, "kind.denied"},
+		"wrong kind":            {call{"GET", "/api/test/programs", "", map[string]string{"Authorization": "Bearer both"}}, 403, "kind.denied"},
+		"anyone, not nobody":    {call{"GET", "/api/test/anyone", "", map[string]string{"Authorization": ""}}, 401, "token.missing"},
+		"route's own words":     {call{"GET", "/api/test/own", "", map[string]string{"Authorization": "Bearer weak"}}, 418, "own right.missing"},
+		"rest without any":      {call{"GET", "/api/test/rest", "", nil}, 404, "route.unknown"},
+		"dot segment in rest":   {call{"GET", "/api/test/rest/a/../b", "", nil}, 404, "route.unknown"},
+		"NUL in rest":           {call{"GET", "/api/test/rest/a/b%00", "", nil}, 400, "text.malformed"},
 		"no such path":          {call{"GET", "/api/test/nothing", "", nil}, 404, "route.unknown"},
 		"empty segment":         {call{"GET", "/api/test//things", "", nil}, 404, "route.unknown"},
 		"dot segment":           {call{"GET", "/api/test/things/%2e%2e/open", "", nil}, 404, "route.unknown"},
@@ -234,6 +256,13 @@ func TestRouting(t *testing.T) {
 		"media with parameter": {call{"POST", "/api/test/things", `{"name":"n"}`, map[string]string{"Content-Type": "application/json; esl-api-version=11.68.0"}}, 200, `{"id":"","name":"n","q":""}`},
 		"media on GET":         {call{"GET", "/api/test/things", "", map[string]string{"Content-Type": "application/json"}}, 200, `[]`},
 		"literal before name":  {call{"GET", "/api/test/things/summary", "", nil}, 200, `"summary"`},
+		"both rights":          {call{"GET", "/api/test/two", "", map[string]string{"Authorization": "Bearer both"}}, 200, `"two"`},
+		"right kind":           {call{"GET", "/api/test/programs", "", map[string]string{"Authorization": "Bearer program"}}, 200, `"programs"`},
+		"anyone":               {call{"GET", "/api/test/anyone", "", map[string]string{"Authorization": "Bearer weak"}}, 200, `"anyone"`},
+		"rest":                 {call{"PURGE", "/api/test/rest/a/b%20c/d", "", nil}, 200, `"a/b c/d"`},
+		"before the rest":      {call{"GET", "/api/test/rest/a/one", "", nil}, 200, `"one a"`},
+		"other method: rest":   {call{"PUT", "/api/test/rest/a/one", "", nil}, 200, `"a/one"`},
+		"HEAD":                 {call{"HEAD", "/api/test/things/summary", "", nil}, 200, ``},
 		"no content":           {call{"DELETE", "/api/test/things/1", "", nil}, 204, ``},
 		"public":               {call{"GET", "/api/test/open", "", map[string]string{"Authorization": ""}}, 200, `"open"`},
 		"API key":              {call{"GET", "/api/test/things", "", map[string]string{"Authorization": "Basic k1"}}, 200, `[]`},
@@ -300,10 +329,12 @@ func TestStreamCutShort(t *testing.T) {
 
 func TestRequestID(t *testing.T) {
 	server, _ := newHall(t)
-	for sent, kept := range map[string]bool{"abc-1.2_Z": true, "": false, "a b": false, "ä": false, strings.Repeat("x", 129): false} {
+	uuid := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	for sent, kept := range map[string]bool{"abc-1.2_Z": true, `!"<%0a>~`: true, strings.Repeat("x", 128): true,
+		"": false, "a b": false, "ä": false, "a\tb": false, strings.Repeat("x", 129): false} {
 		resp, _ := call{"GET", "/api/test/open", "", map[string]string{"X-Request-Id": sent}}.do(t, server)
 		got := resp.Header.Get("X-Request-Id")
-		if got == "" || (got == sent) != kept {
+		if kept && got != sent || !kept && !uuid.MatchString(got) {
 			t.Errorf("sent %q, got %q", sent, got)
 		}
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -18,20 +19,27 @@ const (
 type Origin struct{ IP, UserAgent, RequestID string }
 
 // OriginOf reads where a call comes from; see ClientIP for what trusted means.
-// The request id is the client's own if it is short and plain, else a new one.
+// The request id is the client's own, if it has 1 to 128 characters of visible
+// ASCII, else a new UUID.
 func OriginOf(r *http.Request, trusted []netip.Prefix) Origin {
 	return Origin{IP: ClientIP(r, trusted), UserAgent: printable(r.UserAgent(), maxUserAgent), RequestID: requestID(r)}
 }
 
 func requestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
-	plain := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_.", c)
-	}
-	if id == "" || len(id) > maxRequestID || strings.ContainsFunc(id, func(c rune) bool { return !plain(c) }) {
-		return rand.Text()
+	if id == "" || len(id) > maxRequestID || strings.ContainsFunc(id, func(c rune) bool { return c < '!' || c > '~' }) {
+		return newUUID()
 	}
 	return id
+}
+
+// newUUID is a version 4 UUID (RFC 9562 §5.4).
+func newUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	text := hex.EncodeToString(b[:])
+	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
 }
 
 // ClientIP is the address the call comes from. X-Forwarded-For is believed only
@@ -43,6 +51,9 @@ func ClientIP(r *http.Request, trusted []netip.Prefix) string {
 		return ""
 	}
 	client := peer.Addr().Unmap()
+	if len(trusted) == 0 {
+		return client.WithZone("").String()
+	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(hops) {
 		if !slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(client) }) {
@@ -59,6 +70,9 @@ func ClientIP(r *http.Request, trusted []netip.Prefix) string {
 
 // printable keeps at most n printable characters of s.
 func printable(s string, n int) string {
+	if len(s) <= n && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c > '~' }) {
+		return s
+	}
 	var b strings.Builder
 	for _, c := range strings.ToValidUTF8(s, "") {
 		if n == 0 {

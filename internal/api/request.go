@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -20,18 +21,29 @@ type Request struct {
 	HTTP *http.Request
 	// Principal is the caller; zero on a public route.
 	Principal authz.Principal
-	path      map[string]string
-	query     url.Values
+	// Origin is where the call comes from; Context carries it too, for the audit log.
+	Origin        Origin
+	ctx           context.Context
+	names, values []string // of the route's path
+	query         url.Values
 }
 
-// Context carries the call's origin and ends when the client goes away.
-func (r *Request) Context() context.Context { return r.HTTP.Context() }
+// Context carries the call's origin and ends when the client goes away; the one of HTTP carries no origin.
+func (r *Request) Context() context.Context { return r.ctx }
 
-// Path returns the value of a {name} in the route's path.
-func (r *Request) Path(name string) string { return r.path[name] }
+// Path returns the value of a {name} in the route's path, "" when it has no such name.
+func (r *Request) Path(name string) string {
+	if i := slices.Index(r.names, name); i >= 0 {
+		return r.values[i]
+	}
+	return ""
+}
 
 // Query returns the first value of a query parameter, "" when it was not sent.
 func (r *Request) Query(name string) string { return r.query.Get(name) }
+
+// Queries are all the query's parameters; nobody may change them.
+func (r *Request) Queries() url.Values { return r.query }
 
 // JSON decodes the body into v; see Decode. A body that declares another media
 // type than application/json is refused (Unsupported, "media.unsupported").
@@ -59,7 +71,7 @@ func (r *Request) Form() (url.Values, error) {
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, errs.New(errs.Invalid, "form.malformed", "The form cannot be read.").Because(err)
+		return nil, errs.New(errs.Invalid, "form.malformed", "The form cannot be read.") // the cause would show a piece of it
 	}
 	for name, values := range form {
 		if len(values) > 1 {
@@ -118,6 +130,21 @@ func Size(n int64) string {
 
 func unsupported(want string) error {
 	return errs.New(errs.Unsupported, "media.unsupported", "The content type must be %s.", want)
+}
+
+// unescape turns the path's values into the text they stand for.
+func unescape(names, values []string) error {
+	for i, escaped := range values {
+		value, err := url.PathUnescape(escaped)
+		if err != nil {
+			return fmt.Errorf("path: %w", err) // the server parsed this path before
+		}
+		if err := plainText(names[i], value); err != nil {
+			return err
+		}
+		values[i] = value
+	}
+	return nil
 }
 
 // plainText refuses text from outside that no room could keep (Invalid, "text.malformed").

@@ -1,9 +1,6 @@
 package api
 
 import (
-	"fmt"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -11,26 +8,40 @@ import (
 	"countersign.dev/internal/errs"
 )
 
-// Public is declared by a route that needs no credentials.
-const Public authz.Right = "public"
+// What a route may declare in the place of a right.
+const (
+	// Public routes need no credentials.
+	Public authz.Right = "public"
+	// Anyone is every caller who proves who he is, whatever he may do.
+	Anyone authz.Right = "anyone"
+)
 
 // defaultBody is the largest request body, in bytes, of a route that sets no limit.
 const defaultBody = 1 << 20
 
 // Route is one operation of a surface.
 type Route struct {
+	// Method; "" is every method that no other route of the path has.
 	Method string
-	// Path is a ServeMux pattern without host: literal segments and {name}.
+	// Path has literal segments, {name} for one segment, and as its last one {name...} for
+	// one or more (what they hold is unescaped: a slash may have been sent as %2F). Literal segments go before names, names before the rest.
 	Path string
-	// Right is what the caller must hold, or Public. None declared: nobody may call it.
+	// Right is what the caller must hold, or Public, or Anyone. None declared: nobody may call it.
 	Right authz.Right
+	// Also are more rights, all needed beside Right.
+	Also []authz.Right
+	// Kinds are the kinds of caller that may call; nil is any. Others are refused
+	// (Denied, "kind.denied") before anybody asks for their rights.
+	Kinds []authz.Kind
 	// Body is the largest request body in bytes; 0 is 1 MiB.
 	Body   int64
 	Handle func(*Request) (Answer, error)
+	// Refuse words this route's refusals; nil leaves them to the dialect.
+	Refuse func(*errs.Error) Answer
 }
 
 // Pattern names the route in the log and in tests.
-func (r Route) Pattern() string { return r.Method + " " + r.Path }
+func (r Route) Pattern() string { return strings.TrimPrefix(r.Method+" "+r.Path, " ") }
 
 // Dialect is one vendor's surface.
 type Dialect struct {
@@ -52,37 +63,117 @@ type Dialect struct {
 // surface is a dialect ready to serve.
 type surface struct {
 	*Dialect
-	mux *http.ServeMux
+	root node
 }
 
-// matched makes a Route a value a ServeMux can hold; the hall calls its Handle itself.
-type matched struct {
-	http.Handler
-	route *Route
+// node is a place in the tree of paths.
+type node struct {
+	literal map[string]*node
+	name    *node // {name}
+	rest    *node // {name...}
+	routes  []*leaf
 }
 
-// newSurface panics when two routes contradict each other, as ServeMux does.
+// leaf is a route, its names in the order of their segments, and its pattern, which every log line has.
+type leaf struct {
+	*Route
+	pattern string
+	names   []string
+}
+
+// newSurface panics when two routes have the same method and path.
 func newSurface(d *Dialect) *surface {
-	s := &surface{Dialect: d, mux: http.NewServeMux()}
+	s := &surface{Dialect: d}
 	for i := range d.Routes {
-		s.mux.Handle(d.Routes[i].Pattern(), matched{route: &d.Routes[i]})
+		s.root.add(&d.Routes[i])
 	}
 	return s
 }
 
-// match finds the route for an escaped path and the values of its {names}.
+func (n *node) add(r *Route) {
+	l := &leaf{Route: r, pattern: r.Pattern()}
+	for segment := range strings.SplitSeq(strings.TrimPrefix(r.Path, "/"), "/") {
+		name, named := strings.CutPrefix(segment, "{")
+		if !named {
+			if n.literal == nil {
+				n.literal = map[string]*node{}
+			}
+			n = child(n.literal[segment], func(made *node) { n.literal[segment] = made })
+			continue
+		}
+		name = strings.TrimSuffix(name, "}")
+		if rest, all := strings.CutSuffix(name, "..."); all {
+			name = rest
+			n = child(n.rest, func(made *node) { n.rest = made })
+		} else {
+			n = child(n.name, func(made *node) { n.name = made })
+		}
+		l.names = append(l.names, name)
+	}
+	if n.of(r.Method) != nil && n.of(r.Method).Method == r.Method {
+		panic("two routes are " + l.pattern)
+	}
+	n.routes = append(n.routes, l)
+}
+
+func child(n *node, keep func(*node)) *node {
+	if n == nil {
+		n = &node{}
+		keep(n)
+	}
+	return n
+}
+
+// of is the route for a method here; a GET answers HEAD too (RFC 9110 §9.3.2).
+func (n *node) of(method string) (found *leaf) {
+	for _, l := range n.routes {
+		switch {
+		case l.Method == method:
+			return l
+		case l.Method == "GET" && method == "HEAD", l.Method == "" && found == nil:
+			found = l
+		}
+	}
+	return found
+}
+
+// find walks the escaped path, which starts with a slash or is at its end. values grows by what stands for names.
+func (n *node) find(method, path string, values []string) (*leaf, []string) {
+	if path == "" {
+		return n.of(method), values
+	}
+	segment, after := path[1:], ""
+	if i := strings.IndexByte(segment, '/'); i >= 0 {
+		segment, after = segment[:i], segment[i:]
+	}
+	if next := n.literal[segment]; next != nil {
+		if l, v := next.find(method, after, values); l != nil {
+			return l, v
+		}
+	}
+	if n.name != nil {
+		if l, v := n.name.find(method, after, append(values, segment)); l != nil {
+			return l, v
+		}
+	}
+	if n.rest != nil {
+		return n.rest.of(method), append(values, path[1:])
+	}
+	return nil, nil
+}
+
+// match finds the route for an escaped path and the values of its {names}, still escaped.
 // Refusals: NotFound "route.unknown", MethodNotAllowed "route.method" (Params allow).
-func (s *surface) match(method, escaped string) (*Route, map[string]string, error) {
+func (s *surface) match(method, escaped string) (*leaf, []string, error) {
 	if !clean(escaped) {
 		return nil, nil, noRoute()
 	}
-	if route := s.lookup(method, escaped); route != nil {
-		values, err := pathValues(route.Path, escaped)
-		return route, values, err
+	if l, values := s.root.find(method, escaped, nil); l != nil {
+		return l, values, nil
 	}
 	var allow []string
 	for _, m := range []string{"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"} {
-		if s.lookup(m, escaped) != nil {
+		if l, _ := s.root.find(m, escaped, nil); l != nil {
 			allow = append(allow, m)
 		}
 	}
@@ -97,44 +188,15 @@ func noRoute() error {
 	return errs.New(errs.NotFound, "route.unknown", "There is nothing at this path.")
 }
 
-// lookup asks the mux; it answers a matched only for one of our routes.
-func (s *surface) lookup(method, escaped string) *Route {
-	path, err := url.PathUnescape(escaped)
-	if err != nil {
-		return nil
-	}
-	h, _ := s.mux.Handler(&http.Request{Method: method, URL: &url.URL{Path: path, RawPath: escaped}})
-	if m, ok := h.(matched); ok {
-		return m.route
-	}
-	return nil
-}
-
-// clean reports whether a path has no empty and no dot segments, which a
-// ServeMux would answer with a redirect.
+// clean reports whether a path has no empty and no dot segments.
 func clean(escaped string) bool {
-	segments := strings.Split(strings.TrimPrefix(escaped, "/"), "/")
-	return strings.HasPrefix(escaped, "/") && !slices.ContainsFunc(segments, func(s string) bool {
-		return s == "" || s == "." || s == ".."
-	})
-}
-
-func pathValues(pattern, escaped string) (map[string]string, error) {
-	want, got := strings.Split(pattern, "/"), strings.Split(escaped, "/")
-	values := map[string]string{}
-	for i, segment := range want {
-		if !strings.HasPrefix(segment, "{") {
-			continue
-		}
-		name := strings.Trim(segment, "{}")
-		value, err := url.PathUnescape(got[i])
-		if err != nil {
-			return nil, fmt.Errorf("path %s: %w", pattern, err) // the server parsed this path before
-		}
-		if err := plainText(name, value); err != nil {
-			return nil, err
-		}
-		values[name] = value
+	if !strings.HasPrefix(escaped, "/") {
+		return false
 	}
-	return values, nil
+	for segment := range strings.SplitSeq(escaped[1:], "/") {
+		if slices.Contains([]string{"", ".", ".."}, segment) {
+			return false
+		}
+	}
+	return true
 }

@@ -24,6 +24,8 @@ type Client struct {
 	Authorization string
 	// Golden, when set, records the calls that name a route.
 	Golden *Golden
+	// Check, when set, sees every call and its answer.
+	Check func(Call, Answer)
 }
 
 // Call is one request.
@@ -33,6 +35,8 @@ type Call struct {
 	Method, Path string
 	Media        string // application/json if there is a body and no media type
 	Body         []byte
+	// Header is sent beside; "Host" is the host the call is meant for.
+	Header map[string]string
 	// Learn names values of the answer for the golden samples: name to path, as Answer.At takes it.
 	Learn map[string]string
 }
@@ -61,6 +65,12 @@ func (c Client) Do(call Call) Answer {
 			req.Header.Set(name, value)
 		}
 	}
+	for name, value := range call.Header {
+		req.Header.Set(name, value)
+		if name == "Host" {
+			req.Host = value
+		}
+	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		c.T.Fatal(err)
@@ -71,6 +81,9 @@ func (c Client) Do(call Call) Answer {
 		c.T.Fatal(err)
 	}
 	a := Answer{t: c.T, what: call.Method + " " + call.Path, Status: resp.StatusCode, Header: resp.Header, Body: body}
+	if c.Check != nil {
+		c.Check(call, a)
+	}
 	for name, path := range call.Learn {
 		c.Golden.Name(name, a.Text(path))
 	}
@@ -78,6 +91,12 @@ func (c Client) Do(call Call) Answer {
 		c.Golden.check(c.T, call, a)
 	}
 	return a
+}
+
+// As is the client with another Authorization header.
+func (c Client) As(authorization string) Client {
+	c.Authorization = authorization
+	return c
 }
 
 // Get is a call without a golden sample.

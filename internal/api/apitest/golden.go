@@ -111,7 +111,8 @@ func (g *Golden) anonymous(s string) string {
 
 // fileName of a route's sample: "GET /groups/{group}" is in get-groups-group.txt.
 func fileName(route string) string {
-	return strings.ToLower(strings.NewReplacer(" /", "-", "/", "-", "{", "", "}", "").Replace(route)) + ".txt"
+	name := strings.ToLower(strings.NewReplacer(" /", "-", "/", "-", "{", "", "}", "", "...", "").Replace(route))
+	return strings.TrimPrefix(name, "-") + ".txt"
 }
 
 func firstDifference(want, got string) string {
