@@ -1,5 +1,5 @@
 # The only commands a newcomer needs are `make demo` and `make test`. Both do all
-# the set-up: Go modules by Go itself, fonts and axe by third_party/fetch.sh.
+# the set-up: Go modules by Go itself, fonts, Swagger UI and axe by third_party/fetch.sh.
 
 GO       ?= go
 RACE     ?=

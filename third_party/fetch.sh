@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches the third-party files that Countersign embeds (fonts) or tests with (axe), from
+# Fetches the third-party files that Countersign embeds (fonts, Swagger UI) or tests with (axe), from
 # npm at the versions of package-lock.json, without running anybody's scripts. Every file
 # is checked against SHA256SUMS. Does nothing when all files are in place.
 set -eu

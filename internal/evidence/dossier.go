@@ -68,7 +68,8 @@ type PageImage struct {
 	SHA256 Hash `json:"sha256"` // of the PNG file
 }
 
-// Signature is one person's act of signing.
+// Signature is one person's act of signing. Email, as everywhere in a dossier, is
+// the address by which the person is known to others: his alias, if he has one.
 type Signature struct {
 	Name       string    `json:"name"`
 	Email      string    `json:"email"`

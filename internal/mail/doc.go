@@ -14,6 +14,10 @@
 // links and codes, and wiped when it is delivered or has failed. Neither body,
 // link nor code reaches a log or an error.
 //
+// A message of an account bears its name: before the sender address, which stays
+// ours, and at the letter's head, where its logo stands as a picture that goes
+// along (multipart/related, RFC 2387). The product's name stays at the foot.
+//
 // Addresses at groups.e-signlive.com stand for groups and are nobody's mailbox:
 // a message to one is not sent, and the audit log says so.
 //

@@ -23,8 +23,10 @@ type letter struct {
 	Link       string
 	After      []string
 	Files      []string // names of what is attached
-	// Product and Home say who sends the message.
+	// Product and Home say what made the message.
 	Product, Home string
+	// Brand is in whose name it goes out, empty: the product's; Logo the Content-ID of a picture, or empty.
+	Brand, Logo string
 }
 
 //go:embed templates/letter.html templates/letter.txt
@@ -38,7 +40,7 @@ var (
 
 // clean leaves nothing in a letter that could break a line of it, wherever the words came from.
 func (l letter) clean() letter {
-	for _, s := range []*string{&l.Subject, &l.Person, &l.QuoteOf, &l.Code, &l.Button, &l.Link} {
+	for _, s := range []*string{&l.Subject, &l.Person, &l.QuoteOf, &l.Code, &l.Button, &l.Link, &l.Brand} {
 		*s = line(*s)
 	}
 	l.Subject = shorten(l.Subject, 200)

@@ -40,6 +40,8 @@ type Config struct {
 	Mailbox bool
 	// Product is the name messages are signed with; empty is "Countersign".
 	Product string
+	// Branding puts the names and logos of accounts at the head of their messages.
+	Branding Branding
 }
 
 // Post sends messages.
@@ -54,6 +56,8 @@ type Post struct {
 	product string
 	relay   *relay
 	mailbox bool
+
+	branding Branding
 }
 
 // New makes a post and registers its job with q. open reads an attachment's
@@ -70,7 +74,7 @@ func New(c Config, d *db.DB, box *secret.Box, open func(ctx context.Context, key
 	if err != nil || base.Hostname() == "" {
 		return nil, fmt.Errorf("mail: outside URL %q has no host", c.BaseURL)
 	}
-	p := &Post{db: d, box: box, open: open, log: log, from: from, mailbox: c.Mailbox,
+	p := &Post{db: d, box: box, open: open, log: log, from: from, mailbox: c.Mailbox, branding: c.Branding,
 		base: strings.TrimSuffix(c.BaseURL, "/"), host: hostName(base.Hostname()), product: line(c.Product)}
 	if p.product == "" {
 		p.product = "Countersign"
@@ -98,6 +102,8 @@ func hostName(host string) string {
 
 // envelope is a message as it waits, encrypted.
 type envelope struct {
+	From        string       `json:"from,omitempty"` // the name before the sender address; empty: the configured one
+	Logo        string       `json:"logo,omitempty"` // digest of the picture in HTML
 	To          Address      `json:"to"`
 	ReplyTo     *Address     `json:"reply_to,omitempty"`
 	Subject     string       `json:"subject"`
@@ -124,7 +130,11 @@ func (p *Post) Send(tx *db.Tx, m Message) error {
 			Actor: audit.System, Detail: map[string]string{"kind": l.kind}, Personal: map[string]string{"to": m.To.Email}})
 		return err
 	}
-	e, err := p.word(m, l)
+	brand, err := p.brandOf(tx, m)
+	if err != nil {
+		return err
+	}
+	e, err := p.word(m, l, brand)
 	if err != nil {
 		return fmt.Errorf("mail %s: %w", l.kind, err)
 	}
@@ -132,8 +142,12 @@ func (p *Post) Send(tx *db.Tx, m Message) error {
 }
 
 // word lays a letter out and takes the names of its envelope to one line.
-func (p *Post) word(m Message, l letter) (e envelope, err error) {
-	l.Product, l.Home = p.product, p.base
+func (p *Post) word(m Message, l letter, brand Brand) (e envelope, err error) {
+	l.Product, l.Home, l.Brand = p.product, p.base, brand.Name
+	e.From, e.Logo = brand.Name, brand.Logo
+	if brand.Logo != "" {
+		l.Logo = contentID(brand.Logo)
+	}
 	for _, a := range m.Attachments {
 		a.Name = strings.NewReplacer("/", "_", `\`, "_").Replace(line(a.Name))
 		if _, _, err := mime.ParseMediaType(a.MIME); err != nil {

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -89,8 +90,14 @@ func (r *relay) send(ctx context.Context, m *gomail.Msg) error {
 
 // message builds the same bytes at every try, but for the boundaries.
 func (p *Post) message(ctx context.Context, w waiting, e envelope) (*gomail.Msg, error) {
+	media, logo, err := p.picture(ctx, &e)
+	if err != nil {
+		return nil, fmt.Errorf("logo: %w", err)
+	}
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	m.FromMailAddress(p.from)
+	from := *p.from
+	from.Name = cmp.Or(e.From, from.Name)
+	m.FromMailAddress(&from)
 	m.ToMailAddress(&netmail.Address{Name: e.To.Name, Address: e.To.Email})
 	if e.ReplyTo != nil {
 		m.ReplyToMailAddress(&netmail.Address{Name: e.ReplyTo.Name, Address: e.ReplyTo.Email})
@@ -103,6 +110,10 @@ func (p *Post) message(ctx context.Context, w waiting, e envelope) (*gomail.Msg,
 	m.SetGenHeader("X-Auto-Response-Suppress", "All")
 	m.SetBodyString(gomail.TypeTextPlain, e.Text)
 	m.AddAlternativeString(gomail.TypeTextHTML, e.HTML)
+	if e.Logo != "" {
+		m.EmbedReadSeeker("logo", bytes.NewReader(logo), gomail.WithFileContentType(gomail.ContentType(media)),
+			gomail.WithFileContentID("<"+contentID(e.Logo)+">"))
+	}
 	for i, a := range e.Attachments {
 		data, err := p.open(ctx, a.BlobKey)
 		if err != nil {

@@ -3,6 +3,8 @@ package signing
 import (
 	"encoding/json"
 	"time"
+
+	"countersign.dev/internal/directory"
 )
 
 // Stage of a lease.
@@ -41,6 +43,7 @@ type Invitation struct {
 	ClosedBy                                           string // name, for SIGNED and DECLINED
 	ClosedAt                                           time.Time
 	Handle                                             string // where the browser goes when it already has entered; empty unless Closed leaves something to see
+	Brand                                              directory.Brand
 }
 
 // Standing is how one role's signing stands as seen by one visitor; polled by pages.
@@ -140,4 +143,5 @@ type InboxItem struct {
 	Sent        time.Time
 	Standing    Standing
 	Roles       []Progress
+	Brand       directory.Brand
 }

@@ -21,6 +21,18 @@
 // changes nothing. An act that decides on several rows locks the package's row
 // first. Lock order: package, role, member.
 //
+// # Reminders
+//
+// Who was asked to sign and has not is reminded as his account's settings say when
+// the job looks: at the time the next reminder of a role is due, and at least once
+// a day while the role is open. Each mail asks one person on one occasion; while
+// somebody is signing for the role it waits.
+//
+// # What others see of a person
+//
+// A user of the directory who has an e-mail alias is named by it (User.ShownEmail):
+// in evidence, trail and pages. Mails, codes and proofs are for his mailbox.
+//
 // # What it does not do
 //
 // It knows no HTTP and no vendor's words. Who is a member of a group, and

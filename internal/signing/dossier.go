@@ -20,7 +20,7 @@ func (s *Signing) dossier(tx *db.Tx, pkg packageRow, docs []documentRow, signatu
 		return d, err
 	}
 	d.Product, d.Server = s.Product, s.BaseURL
-	d.Package = evidence.Package{ID: pkg.OuterID, Name: pkg.Name, Sender: sender.Name(), SenderEmail: sender.Email,
+	d.Package = evidence.Package{ID: pkg.OuterID, Name: pkg.Name, Sender: sender.Name(), SenderEmail: sender.ShownEmail(),
 		Account: account.Name, Created: db.Time(pkg.CreatedMs), Sent: instant(pkg.SentMs), Completed: now}
 	for _, row := range docs {
 		doc, err := documentEvidence(tx, row)
@@ -32,13 +32,11 @@ func (s *Signing) dossier(tx *db.Tx, pkg packageRow, docs []documentRow, signatu
 	if d.Signatures, err = signatureEvidence(tx, signatures); err != nil {
 		return d, err
 	}
-	for r, err := range audit.OfPackage(tx, pkg.ID) {
-		if err != nil {
-			return d, err
-		}
+	records, err := trail(tx, pkg.ID)
+	for _, r := range records {
 		d.Events = append(d.Events, eventEvidence(r))
 	}
-	return d, nil
+	return d, err
 }
 
 // documentEvidence is a document with the hash of every page image that those who signed it were shown.

@@ -3,6 +3,7 @@ package signing
 import (
 	"cmp"
 	"slices"
+	"strconv"
 
 	"countersign.dev/internal/audit"
 	"countersign.dev/internal/db"
@@ -19,21 +20,30 @@ type inviteeRow struct {
 	Email, Name                              string
 	WaitingMs                                *int64
 	Watching                                 bool
+	AskedMs                                  *int64 // when a mail last asked him by his own link
+	Reminders                                int    // how many of them were reminders
 }
 
 // invited is somebody to be asked.
 type invited struct {
-	User        *string // internal id, nil for outsiders
-	Email, Name string
+	User  *string // internal id, nil for outsiders
+	Email string  // where the mail goes
+	Shown string  // the address as others see it
+	Name  string
+}
+
+// asUser is a user as he is asked: by the address and name he has now.
+func asUser(u directory.User) invited {
+	return invited{User: &u.ID, Email: u.Email, Shown: u.ShownEmail(), Name: u.Name()}
 }
 
 // person is who plays a role that is no group's: a user by the address and name he has now.
 func (r roleRow) person(tx *db.Tx) (invited, error) {
 	if r.UserID == nil {
-		return invited{Email: r.Email, Name: r.signerName()}, nil
+		return invited{Email: r.Email, Shown: r.Email, Name: r.signerName()}, nil
 	}
 	u, err := directory.UserByID(tx, *r.UserID)
-	return invited{User: r.UserID, Email: u.Email, Name: u.Name()}, err
+	return asUser(u), err
 }
 
 // asking says how people are asked.
@@ -42,6 +52,29 @@ type asking struct {
 	again  bool   // they were asked before
 	note   string // the sender's words for asking again
 	shared bool   // the mail goes to the group's own address
+	number int    // of the reminder, when the account's settings ask for one; 0 otherwise
+	key    string // names the occasion of a reminder
+}
+
+// reminders is how many reminders somebody has had after this mail, and before was.
+func (how asking) reminders(before int) int {
+	switch {
+	case how.number > 0:
+		return how.number
+	case how.again:
+		return before
+	}
+	return 0
+}
+
+// sent is the audit event of the mail to a person or a group's own address.
+func (how asking) sent(pkg packageRow, r roleRow, name, email string) audit.Event {
+	e := audit.Event{Type: "invitation.sent", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
+		Actor: audit.System, Personal: map[string]string{"to_name": name, "to_email": email}}
+	if how.number > 0 {
+		e.Type, e.Detail = "reminder.sent", map[string]string{"number": strconv.Itoa(how.number)}
+	}
+	return e
 }
 
 const (
@@ -80,8 +113,11 @@ func (s *Signing) inviteOne(tx *db.Tx, pkg packageRow, r roleRow, who invited, h
 	if err := s.mailInvitation(tx, pkg, r, mail.Address{Name: who.Name, Email: who.Email}, how, link); err != nil {
 		return err
 	}
-	_, err = audit.Append(tx, audit.Event{Type: "invitation.sent", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
-		Actor: audit.System, Personal: map[string]string{"to_name": who.Name, "to_email": who.Email}})
+	if _, err := tx.Exec(`update invitees set asked_ms = clock_ms(), reminders = $2 where id = $1`,
+		invitee.ID, how.reminders(invitee.Reminders)); err != nil {
+		return err
+	}
+	_, err = audit.Append(tx, how.sent(pkg, r, who.Name, who.Shown))
 	return err
 }
 
@@ -95,8 +131,10 @@ func (s *Signing) inviteGroupAddress(tx *db.Tx, pkg packageRow, r roleRow, g dir
 	if err := s.mailInvitation(tx, pkg, r, mail.Address{Name: g.Name, Email: g.Email}, how, link); err != nil {
 		return err
 	}
-	_, err = audit.Append(tx, audit.Event{Type: "invitation.sent", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
-		Actor: audit.System, Personal: map[string]string{"to_name": g.Name, "to_email": g.Email}})
+	if _, err := tx.Exec(`update roles set asked_ms = clock_ms(), reminders = $2 where id = $1`, r.ID, how.reminders(r.Reminders)); err != nil {
+		return err
+	}
+	_, err = audit.Append(tx, how.sent(pkg, r, g.Name, g.Email))
 	return err
 }
 
@@ -110,7 +148,7 @@ func (s *Signing) mailInvitation(tx *db.Tx, pkg packageRow, r roleRow, to mail.A
 	if how.shared {
 		words.Person = ""
 	}
-	m := mail.Message{To: to, ReplyTo: mail.Address{Name: sender.Name(), Email: sender.Email}, Account: pkg.AccountID, Package: pkg.ID, Data: words}
+	m := mail.Message{To: to, ReplyTo: mail.Address{Name: sender.Name(), Email: sender.Email}, Account: pkg.AccountID, Package: pkg.ID, Key: how.key, Data: words}
 	if how.again {
 		m.Data = mail.Reminder{Person: words.Person, Sender: words.Sender, Account: words.Account, Package: words.Package,
 			Message: words.Message, Group: words.Group, Link: link, Due: words.Due, Shared: words.Shared, Note: how.note}
@@ -120,7 +158,7 @@ func (s *Signing) mailInvitation(tx *db.Tx, pkg packageRow, r roleRow, to mail.A
 
 // people are the owner of a package and his account.
 func people(tx *db.Tx, pkg packageRow) (directory.User, directory.Account, error) {
-	account, err := directory.AccountByID(tx, pkg.AccountID)
+	account, err := accountOf(tx, pkg.AccountID)
 	if err != nil {
 		return directory.User{}, account, err
 	}

@@ -43,6 +43,20 @@ func (s *Signing) Look(ctx context.Context, token string) (out Invitation, err e
 	return out, err
 }
 
+// Brand is the name and logo of the account behind an invitation, for the head of
+// its pages. Whoever knows the handle may see them. NotFound "visit.unknown".
+func (s *Signing) Brand(ctx context.Context, handle string) (brand directory.Brand, err error) {
+	err = s.read(ctx, func(tx *db.Tx) error {
+		account, err := db.One[string](tx, `select account_id from invitees where handle = $1`, handle)
+		if err != nil {
+			return orUnknownVisit(err)
+		}
+		brand, err = directory.BrandOf(tx, account)
+		return err
+	})
+	return brand, err
+}
+
 // spotOf is where a link leads; the visitor is not known yet when the link is the whole group's.
 func spotOf(tx *db.Tx, l linkRow) (at spot, err error) {
 	if l.InviteeID != nil {
@@ -68,11 +82,15 @@ func (at spot) invitation(tx *db.Tx, l linkRow) (Invitation, error) {
 	if err != nil {
 		return Invitation{}, err
 	}
-	inv := Invitation{PackageName: at.pkg.Name, SenderName: sender.Name(), AccountName: at.account.Name,
+	brand, err := directory.BrandOf(tx, at.pkg.AccountID)
+	if err != nil {
+		return Invitation{}, err
+	}
+	inv := Invitation{Brand: brand, PackageName: at.pkg.Name, SenderName: sender.Name(), AccountName: at.account.Name,
 		EmailMessage: at.pkg.EmailMessage, GroupName: at.group(), Documents: docs, Due: instant(at.pkg.DueMs),
 		AskEmail: l.InviteeID == nil}
 	if l.InviteeID != nil {
-		inv.PersonName, inv.MaskedEmail = at.me.Name, maskEmail(at.me.Email)
+		inv.PersonName, inv.MaskedEmail = at.me.Name, maskEmail(at.shown)
 	}
 	return inv, at.closing(tx, &inv)
 }
@@ -170,7 +188,7 @@ func (at *spot) joinAs(tx *db.Tx, email string) error {
 		return notAsked()
 	}
 	m := g.Members[i]
-	at.me, err = ensureInvitee(tx, at.pkg, at.role, invited{User: &m.User.ID, Email: m.Email, Name: m.Name()})
+	at.me, err = ensureInvitee(tx, at.pkg, at.role, asUser(m.User))
 	return err
 }
 

@@ -90,15 +90,38 @@ func (s *Signing) Trail(ctx context.Context, p authz.Principal, pkg string) (out
 		if err != nil {
 			return err
 		}
-		for r, err := range audit.OfPackage(tx, row.ID) {
-			if err != nil {
-				return err
-			}
-			out = append(out, r)
-		}
-		return nil
+		out, err = trail(tx, row.ID)
+		return err
 	})
 	return out, err
+}
+
+// trail reads a package's events as they are shown: a user of the directory by his alias where he
+// has one, also in events that other rooms recorded with the mailbox he proved.
+func trail(tx *db.Tx, pkg string) (out []audit.Record, err error) {
+	for r, err := range audit.OfPackage(tx, pkg) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	users := map[string]directory.User{}
+	for i, r := range out {
+		if r.Actor.User == "" || r.Actor.Email == "" {
+			continue
+		}
+		u, read := users[r.Actor.User]
+		if !read {
+			if u, err = directory.UserByID(tx, r.Actor.User); err != nil && errs.KindOf(err) != errs.NotFound {
+				return nil, err
+			}
+			users[r.Actor.User] = u
+		}
+		if u.EmailAlias != "" {
+			out[i].Actor.Email = u.ShownEmail()
+		}
+	}
+	return out, nil
 }
 
 // Status is the signing status of a package, or of one signer or document of it
@@ -227,5 +250,5 @@ func (s *Signing) repeatInvitations(tx *db.Tx, p authz.Principal, pkg packageRow
 			return err
 		}
 	}
-	return nil
+	return planAll(tx, pkg, roles)
 }

@@ -42,6 +42,7 @@ func (s *Signing) registerJobs() {
 	s.Queue.Handle("seal", patient, s.seal)
 	s.Queue.Handle("seal.tidy", patient, s.tidy)
 	s.Queue.Handle("lease.lapsed", patient, s.lookForLapse)
+	s.Queue.Handle("reminder", patient, s.remind)
 	s.Queue.Handle(directory.Joined, patient, s.inviteNewMember)
 }
 

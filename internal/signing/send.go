@@ -164,7 +164,18 @@ func (s *Signing) inviteNext(tx *db.Tx, pkg packageRow) error {
 			return err
 		}
 	}
-	return nil
+	return planAll(tx, pkg, roles)
+}
+
+// planAll queues the reminders of roles that were just asked to sign.
+func planAll(tx *db.Tx, pkg packageRow, roles []roleRow) error {
+	account, err := accountOf(tx, pkg.AccountID)
+	for _, r := range roles {
+		if err == nil {
+			err = planReminders(tx, account, r.ID)
+		}
+	}
+	return err
 }
 
 // inviteRole sends the mails of one role.
@@ -186,7 +197,7 @@ func (s *Signing) inviteRole(tx *db.Tx, pkg packageRow, r roleRow, how asking) e
 		if !m.Alive() {
 			continue
 		}
-		who := invited{User: &m.User.ID, Email: m.Email, Name: m.Name()}
+		who := asUser(m.User)
 		if oneMail {
 			_, err = ensureInvitee(tx, pkg, r, who)
 		} else {
@@ -229,7 +240,10 @@ func (s *Signing) inviteNewMember(ctx context.Context, payload []byte) error {
 			if err != nil {
 				return err
 			}
-			if err := s.inviteOne(tx, pkg, r, invited{User: &u.ID, Email: u.Email, Name: u.Name()}, asking{group: r.FirstName}); err != nil {
+			if err := s.inviteOne(tx, pkg, r, asUser(u), asking{group: r.FirstName}); err != nil {
+				return err
+			}
+			if err := planAll(tx, pkg, []roleRow{r}); err != nil {
 				return err
 			}
 		}

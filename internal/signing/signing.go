@@ -93,6 +93,8 @@ type roleRow struct {
 	ConsentMs                            *int64
 	SignedBy                             *string
 	SignedMs                             *int64
+	AskedMs                              *int64 // when a mail last asked the group at its own address
+	Reminders                            int    // how many of them were reminders
 }
 
 // The states of a role.

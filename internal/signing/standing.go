@@ -126,7 +126,7 @@ func (at spot) ceremony(tx *db.Tx) (c Ceremony, err error) {
 		return c, err
 	}
 	c = Ceremony{PackageName: at.pkg.Name, SenderName: sender.Name(), AccountName: at.account.Name, EmailMessage: at.pkg.EmailMessage,
-		GroupName: at.group(), Me: Me{Name: at.me.Name, Email: at.me.Email, Identified: identifiedAs[at.how]},
+		GroupName: at.group(), Me: Me{Name: at.me.Name, Email: at.shown, Identified: identifiedAs[at.how]},
 		Consent: Consent{Text: consentText}, Heartbeat: at.account.Settings.Heartbeat}
 	if at.role.ConsentBy != nil && *at.role.ConsentBy == at.me.ID {
 		c.Consent.Accepted = instant(at.role.ConsentMs)
@@ -246,6 +246,13 @@ func inboxOf(tx *db.Tx, p authn.Person) ([]InboxItem, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	brand, err := directory.BrandOf(tx, p.Account)
+	if err != nil {
+		return nil, err
+	}
 	var out []InboxItem
 	for _, row := range rows {
 		at := spot{me: row}
@@ -263,6 +270,7 @@ func inboxOf(tx *db.Tx, p authn.Person) ([]InboxItem, error) {
 		if err != nil {
 			return nil, err
 		}
+		c.Brand = brand
 		out = append(out, c)
 	}
 	return out, nil

@@ -19,6 +19,7 @@ type spot struct {
 	account directory.Account
 	how     authn.How // how this browser proved the person; empty before
 	moved   bool      // the person, a user, has another address now than the invitation
+	shown   string    // the person's address as others see it (directory.User.ShownEmail)
 }
 
 // person is the visitor as authn knows people.
@@ -87,16 +88,27 @@ func (at *spot) load(tx *db.Tx) (err error) {
 	if at.pkg, err = db.One[packageRow](tx, `select * from packages where id = $1`, at.me.PackageID); err != nil {
 		return orUnknownVisit(err)
 	}
-	if at.account, err = directory.AccountByID(tx, at.pkg.AccountID); err != nil {
+	if at.account, err = accountOf(tx, at.pkg.AccountID); err != nil {
 		return err
 	}
-	at.account.Settings = at.account.Settings.Or(directory.Defaults)
+	at.shown = at.me.Email
 	if at.me.UserID == nil {
 		return nil
 	}
 	u, err := directory.UserByID(tx, *at.me.UserID)
 	at.me.Name, at.moved = u.Name(), u.Email != at.me.Email
+	if !at.moved || u.EmailAlias != "" {
+		at.shown = u.ShownEmail()
+	}
 	return err
+}
+
+// accountOf is an account with the settings in force: its own, within what its partner's channel
+// allows, else the server's. They are read with each act, so a change counts from the next one on.
+func accountOf(tx *db.Tx, id string) (directory.Account, error) {
+	account, err := directory.AccountByID(tx, id)
+	account.Settings = account.Effective()
+	return account, err
 }
 
 // here refuses an invitation that was mailed to an address its person has given up: who reads the

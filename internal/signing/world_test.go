@@ -77,7 +77,11 @@ func newWorld(t *testing.T, d *dbtest.DB, identification string) *world {
 	check(t, err)
 	w.box = box
 	w.queue = jobs.New(d.DB, log)
-	w.post, err = mail.New(mail.Config{From: "sign@example.com", BaseURL: "https://sign.example.com", Mailbox: true}, d.DB, box, w.blobs.Get, w.queue, log)
+	w.post, err = mail.New(mail.Config{From: "sign@example.com", BaseURL: "https://sign.example.com", Mailbox: true,
+		Branding: mail.Branding{Of: func(tx *db.Tx, account string) (mail.Brand, error) {
+			b, err := directory.BrandOf(tx, account)
+			return mail.Brand(b), err
+		}}}, d.DB, box, w.blobs.Get, w.queue, log)
 	check(t, err)
 	w.dir = directory.New(d.DB, w.post)
 	w.authn, err = authn.New(t.Context(), d.DB, box, w.post, "https://sign.example.com", log)

@@ -12,7 +12,10 @@ import (
 	"countersign.dev/internal/errs"
 )
 
-//go:embed assets
+// assetFiles are our own files and, in the folder embedded, those of others that
+// third_party/fetch.sh put there.
+//
+//go:embed assets embedded
 var assetFiles embed.FS
 
 // assets are the static files. One hash over all of them is a folder of their
@@ -32,20 +35,24 @@ var assetTypes = map[string]string{
 func loadAssets() (*assets, error) {
 	a := &assets{files: map[string][]byte{}}
 	all := sha256.New()
-	entries, err := fs.ReadDir(assetFiles, "assets")
+	files, err := fs.Glob(assetFiles, "*/*")
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range entries {
-		if assetTypes[path.Ext(e.Name())] == "" {
-			return nil, fmt.Errorf("asset %s: unknown type", e.Name())
+	for _, file := range files {
+		folder, name := path.Split(file)
+		if assetTypes[path.Ext(name)] == "" {
+			if folder == "embedded/" {
+				continue // a licence text
+			}
+			return nil, fmt.Errorf("asset %s: unknown type", name)
 		}
-		b, err := assetFiles.ReadFile("assets/" + e.Name())
+		b, err := assetFiles.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
-		a.files[e.Name()] = b
-		fmt.Fprintf(all, "%s %d\n%s", e.Name(), len(b), b)
+		a.files[name] = b
+		fmt.Fprintf(all, "%s %d\n%s", name, len(b), b)
 	}
 	a.version = base64.RawURLEncoding.EncodeToString(all.Sum(nil)[:9])
 	return a, nil

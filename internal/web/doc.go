@@ -1,7 +1,8 @@
 // Package web is what people see in a browser: the page behind an invitation's
-// link, the signing page, a member's inbox, the verify page and, in the demo, the
-// mailbox. Pages are html/template; scripts are plain ES modules of our own; nothing
-// comes from another host. It holds no rules: every act is one call of signing.
+// link, the signing page, a member's inbox, the verify page, the reference of an
+// interface for developers and, in the demo, the mailbox. Pages are html/template;
+// scripts are plain ES modules of our own, and Swagger UI on the reference pages;
+// nothing comes from another host. It holds no rules: every act is one call of signing.
 //
 // # The way through the pages
 //
@@ -15,7 +16,9 @@
 //	POST /sign/{handle}/watch                 a form or JSON
 //	GET  /sign/{handle}/state                 how it stands, polled
 //	GET  /sign/{handle}/d/{doc}/{n}.png       a page as an image; {n}.json its words; copy the PDF
+//	GET  /logo/{digest}                       an account's logo, by what it holds
 //	GET  /inbox · GET, POST /verify · GET /mailbox… · GET /assets/…
+//	GET  /openapi/{interface}, and its document at …{interface}.json          for developers
 //
 // The person who presses "Start signing" on the link's page presses once: the same
 // intent is carried through the code page to the lease.
@@ -24,6 +27,9 @@
 // it from its next poll or act: the waiting page loads again, the signing page can only be
 // read, says why and leads on. Only a 404 "visit.unknown" means deleted; another is trouble
 // on the way, like no answer.
+//
+// Pages about an invitation have the account's name and logo at their head, refusals
+// too; an inbox has them where all its packages are of one account.
 //
 // # Keeping others out
 //

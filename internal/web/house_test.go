@@ -133,13 +133,14 @@ func (h *house) wire(t *testing.T) {
 	blobs := must(blob.OpenDir(t.TempDir()))
 	t.Cleanup(func() { blobs.Close() })
 	h.queue = jobs.New(h.db.DB, log)
-	h.post = must(mail.New(mail.Config{From: "Countersign <sign@example.com>", BaseURL: h.url, Mailbox: true}, h.db.DB, box, blobs.Get, h.queue, log))
+	h.post = must(mail.New(mail.Config{From: "Countersign <sign@example.com>", BaseURL: h.url, Mailbox: true, Branding: h.branding()}, h.db.DB, box, blobs.Get, h.queue, log))
 	h.dir = directory.New(h.db.DB, h.post)
 	h.authn = must(authn.New(ctx, h.db.DB, box, h.post, h.url, log))
 	keys := must(seal.Open(ctx, h.db.DB, box, seal.Config{}))
 	h.signing = signing.New(signing.Config{DB: h.db.DB, Box: box, Blobs: blobs, Jail: jail(t), Keys: keys, Authn: h.authn,
 		Post: h.post, Queue: h.queue, Log: log, BaseURL: h.url, Product: "Countersign"})
-	h.config = web.Config{BaseURL: h.url, Signing: h.signing, Keys: box, Log: log,
+	h.config = web.Config{BaseURL: h.url, Signing: h.signing, Keys: box, Log: log, Logo: h.dir.Logo,
+		References: []web.Reference{{Name: "acrobat-sign", Title: "Acrobat Sign Embed 2.0", Document: must(os.ReadFile("../api/acrobat/openapi.json"))}},
 		Verify: func(ctx context.Context, file []byte) (evidence.Report, error) {
 			return evidence.Verify(ctx, jail(t), file, keys.Roots())
 		},

@@ -83,7 +83,7 @@ func (s *site) letterBody(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Security-Policy", letterPolicy)
 	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, err = w.Write([]byte(outward(l.HTML)))
+	_, err = w.Write([]byte(outward(s.withPictures(r, l.HTML))))
 	return err
 }
 

@@ -35,7 +35,7 @@ func (s *site) logged(next http.Handler) http.Handler {
 		next.ServeHTTP(sent, r)
 		level, attributes := slog.LevelInfo, []slog.Attr{
 			slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", sent.code),
-			slog.Duration("took", time.Since(start)), slog.String("request", audit.OriginOf(r.Context()).RequestID)}
+			slog.Duration("took", time.Since(start)), slog.String("request_id", audit.OriginOf(r.Context()).RequestID)}
 		if e.err != nil {
 			attributes = append(attributes, slog.String("error", e.err.Error()))
 			if errs.KindOf(e.err) == errs.Fault {

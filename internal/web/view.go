@@ -17,6 +17,7 @@ var templateFiles embed.FS
 // frame is what every page is made of: its own view and what the layout needs.
 type frame struct {
 	Product string
+	Head    head
 	Path    string // marks the place in the navigation
 	Verify  bool
 	Mailbox bool
@@ -25,13 +26,14 @@ type frame struct {
 
 func (s *site) frame(r *http.Request, view any) frame {
 	place, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	return frame{Product: s.Product, Path: place, Verify: s.Verify != nil, Mailbox: s.Mailbox != nil, View: view}
+	return frame{Product: s.Product, Head: s.headOf(r, view), Path: place, Verify: s.Verify != nil, Mailbox: s.Mailbox != nil, View: view}
 }
 
 // loadPages parses each page together with the layout and the shared parts.
 func (s *site) loadPages() (map[string]*template.Template, error) {
 	shared, err := template.New("").Funcs(template.FuncMap{
 		"asset": s.assets.url, "moment": moment, "machine": machine, "progress": progressView, "plural": plural,
+		"account": s.accountHead,
 	}).ParseFS(templateFiles, "templates/layout.tmpl", "templates/parts.tmpl")
 	if err != nil {
 		return nil, err

@@ -27,9 +27,14 @@ type Config struct {
 	// MaxFile is the largest file in bytes the verify page takes; 0 is 48 MiB, three
 	// times what is taken for signing, because stamps and evidence are added.
 	MaxFile int64
+	// Logo gives an account's logo by its digest, a SHA-256 in hexadecimal; NotFound
+	// when there is none. nil leaves logos out.
+	Logo func(ctx context.Context, digest string) (media string, image []byte, err error)
 	// Mailbox shows the built-in mailbox, to callers on this machine only; nil leaves it out.
 	Mailbox *Mailbox
-	Log     *slog.Logger
+	// References are the interfaces that have a page for developers.
+	References []Reference
+	Log        *slog.Logger
 }
 
 // Keys is a keyed hash.
@@ -88,6 +93,9 @@ func New(c Config) (http.Handler, error) {
 	}
 	s := &site{Config: c, secure: base.Scheme == "https", judging: make(chan struct{}, 1)}
 	if s.assets, err = loadAssets(); err != nil {
+		return nil, err
+	}
+	if err := s.complete(); err != nil {
 		return nil, err
 	}
 	if s.pages, err = s.loadPages(); err != nil {
@@ -158,6 +166,9 @@ func (s *site) routes() []route {
 		{"GET /sign/{handle}/d/{doc}/copy", visitor, html, s.copy},
 		{"/", public, html, s.unknown},
 	}
+	if s.Logo != nil {
+		routes = append(routes, route{"GET /logo/{digest}", public, html, s.logo})
+	}
 	if s.Verify != nil {
 		routes = append(routes,
 			route{"GET /verify", public, html, s.verifyForm},
@@ -171,7 +182,7 @@ func (s *site) routes() []route {
 			route{"GET /mailbox/m/{id}/a/{n}", loopback, html, s.letterAttachment},
 			route{"GET /mailbox/api/messages", loopback, data, s.messages})
 	}
-	return routes
+	return append(routes, s.references()...)
 }
 
 // wantsData tells whether the request speaks JSON rather than a form.

@@ -43,7 +43,7 @@ func notices(out io.Writer) error {
 	if err := section(out, "The Go standard library", string(goroot[:len(goroot)-1])); err != nil {
 		return err
 	}
-	return fonts(out)
+	return embedded(out)
 }
 
 // linked are the modules whose packages the binary links.
@@ -104,18 +104,20 @@ func section(out io.Writer, title, dir string) error {
 	return nil
 }
 
-// fonts are embedded with their licences beside them.
-func fonts(out io.Writer) error {
-	texts, err := filepath.Glob("internal/pdf/fonts/embedded/*.txt")
-	if err != nil || len(texts) == 0 {
-		return errors.Join(err, errors.New("the fonts carry no licence text"))
-	}
-	for _, path := range texts {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
+// embedded prints the licences of the fonts and of Swagger UI, which lie beside them.
+func embedded(out io.Writer) error {
+	for _, folder := range []string{"internal/pdf/fonts/embedded", "internal/web/embedded"} {
+		texts, err := filepath.Glob(folder + "/*.txt")
+		if err != nil || len(texts) == 0 {
+			return errors.Join(err, fmt.Errorf("%s holds no licence text", folder))
 		}
-		fmt.Fprintf(out, "\n%s\n== %s\n\n%s\n", "================================================================", filepath.Base(path), text)
+		for _, path := range texts {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "\n%s\n== %s\n\n%s\n", "================================================================", filepath.Base(path), text)
+		}
 	}
 	return nil
 }
