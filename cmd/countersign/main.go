@@ -30,6 +30,8 @@ type commands struct {
 	Trust   trustCommand   `cmd:"" help:"Print the certificates to trust in this installation's seals, for verify --trust and PDF readers."`
 	Account accountCommand `cmd:"" help:"Administer accounts."`
 	Client  clientCommand  `cmd:"" help:"Administer programs that call the interfaces."`
+	Partner partnerCommand `cmd:"" help:"Administer partners, who onboard their customers through the Acrobat Sign Embed interface."`
+	Domain  domainCommand  `cmd:"" help:"Administer the mail domains of organisations."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -50,7 +52,8 @@ func run(ctx context.Context, args []string) int {
 	var cli commands
 	parser, err := kong.New(&cli, kong.Name("countersign"), kong.Description("Self-hosted electronic signatures for teams: "+
 		"a document goes to a group, one member signs, the seal proves it."), kong.Configuration(fromFile),
-		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))
+		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.ExplicitGroups([]kong.Group{{Key: "server", Title: "The server's settings, as for serve; most need only --data or --database:"}}))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "countersign:", err)
 		return 2

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/alecthomas/kong"
@@ -16,6 +19,9 @@ import (
 
 func TestMain(m *testing.M) {
 	pdf.Child()
+	if os.Getenv(commandEnv) != "" {
+		os.Exit(run(context.Background(), os.Args[1:]))
+	}
 	os.Exit(m.Run())
 }
 
@@ -31,6 +37,7 @@ func TestDemoAndVerify(t *testing.T) {
 	if info, err := os.Stat(credentials); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the credentials: %v %v", info, err)
 	}
+	hasUnregisteredVendor(t, data, credentials)
 	file, err := os.ReadFile(signed)
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +69,35 @@ func TestDemoAndVerify(t *testing.T) {
 		if got := run(t.Context(), append([]string{"verify"}, c.args...)); got != c.want {
 			t.Errorf("verify %v exits with %d, want %d", c.args, got, c.want)
 		}
+	}
+}
+
+// hasUnregisteredVendor looks for the technical account in the demo's credentials: it is there, and no partner is.
+func hasUnregisteredVendor(t *testing.T, data, credentials string) {
+	t.Helper()
+	text, err := os.ReadFile(credentials)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		AcrobatSign struct {
+			ClientID     string   `json:"client_id"`
+			ClientSecret string   `json:"client_secret"`
+			Domains      []string `json:"domains"`
+		} `json:"acrobat_sign"`
+	}
+	err = json.Unmarshal(text, &file)
+	a := file.AcrobatSign
+	if err != nil || a.ClientID == "" || a.ClientSecret == "" || !slices.Equal(a.Domains, []string{"partnerdomain.com", "partnerdomain.us"}) {
+		t.Errorf("the credentials of the technical account: %+v %v", a, err)
+	}
+	o := &operator{t: t, database: []string{"--data", data}}
+	if rows := o.lists("partner", "list"); len(rows) != 0 {
+		t.Errorf("the demo has the partners %v", rows)
+	}
+	rows := o.lists("domain", "list", "--organisation", "Example Software")
+	if len(rows) != 2 || rows[0]["status"] != "proven" || rows[1]["how"] != "operator" {
+		t.Errorf("the vendor's domains are %v", rows)
 	}
 }
 

@@ -39,6 +39,11 @@ var members = []person{
 	{"Mary", "Doe", "mary@example.com"},
 }
 
+// The partner of the story: a vendor who would give signing to customers of its own.
+const partnerName = "Example Software"
+
+var partnerDomains = []string{"partnerdomain.com", "partnerdomain.us"}
+
 type person struct{ First, Last, Email string }
 
 func (p person) name() string { return p.First + " " + p.Last }
@@ -72,7 +77,7 @@ func Run(ctx context.Context, c Config, out io.Writer, log *slog.Logger) (err er
 		stop()
 		err = errors.Join(err, <-ended, s.Close())
 	}()
-	j := &journey{ctx: ctx, url: url, out: out, server: s}
+	j := &journey{ctx: ctx, url: url, data: c.Data, out: out, server: s}
 	if err := j.play(c); err != nil {
 		return err
 	}
@@ -91,7 +96,7 @@ func Run(ctx context.Context, c Config, out io.Writer, log *slog.Logger) (err er
 
 // play walks from an empty server to a sent package.
 func (j *journey) play(c Config) error {
-	for _, step := range []func() error{j.makeTenant, j.makeIntegrationUser, j.getToken, j.makeMembers, j.makeGroup, j.sendPackage, j.readMail} {
+	for _, step := range []func() error{j.makeTenant, j.makePartner, j.makeIntegrationUser, j.getToken, j.makeMembers, j.makeGroup, j.sendPackage, j.readMail} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -23,10 +23,12 @@ import (
 type journey struct {
 	ctx    context.Context
 	url    string
+	data   string
 	out    io.Writer
 	server *server.Server
 
 	platform, integration client
+	partner               client // a technical account, not registered as a partner yet
 	integrationUser       string
 	token                 string
 	group, pkg            string
@@ -93,6 +95,24 @@ func (j *journey) makeTenant() error {
 	j.platform.ID, j.platform.Secret, err = j.server.NewClient(j.ctx, account.OuterID, "Platform", []string{"users.manage"})
 	j.say("The operator made the account %q and a platform client", accountName)
 	return err
+}
+
+// makePartner is the operator's part for a vendor: a technical account, whose
+// program registers itself. The operator then lets it in.
+func (j *journey) makePartner() error {
+	t, err := j.server.Authn.CreateTechnicalAccount(j.ctx, partnerName, "Embed", "RS256")
+	if err != nil {
+		return err
+	}
+	j.partner = client{t.ClientID, t.ClientSecret}
+	for _, domain := range partnerDomains {
+		if _, err := j.server.Directory.VouchDomain(j.ctx, partnerName, domain); err != nil {
+			return err
+		}
+	}
+	j.say("The operator made a technical account for %q; when its program has registered: countersign partner activate ID --data %s",
+		partnerName, j.data)
+	return nil
 }
 
 // credentials asks for a token with a client's id and secret.
@@ -251,6 +271,7 @@ func (j *journey) writeCredentials(path string) error {
 	text, err := json.MarshalIndent(map[string]any{
 		"base_url":       j.url,
 		"mailbox":        map[string]string{"url": j.url + "/mailbox", "api": j.url + "/mailbox/api/messages"},
+		"acrobat_sign":   map[string]any{"client_id": j.partner.ID, "client_secret": j.partner.Secret, "domains": partnerDomains},
 		"conga_platform": j.platform,
 		"conga_sign": map[string]string{"client_id": j.integration.ID, "client_secret": j.integration.Secret, "api_key": key,
 			"sender_email": "orders@example.com"},

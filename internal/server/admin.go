@@ -19,17 +19,32 @@ func (r *Rooms) NewAccount(ctx context.Context, organisation, name string) (dire
 	return r.Directory.CreateAccount(ctx, directory.NewAccount{Organisation: organisation, Name: name})
 }
 
-// SetAccount changes settings of the account with that outer id; what is zero stays as it is.
-func (r *Rooms) SetAccount(ctx context.Context, account string, s directory.Settings) error {
-	var a directory.Account
+// Names are what people call the holders of internal ids: organisations by their
+// names, partners and accounts by their outer ids.
+type Names struct{ Organisation, Partner, Account map[string]string }
+
+// Names reads them all.
+func (r *Rooms) Names(ctx context.Context) (*Names, error) {
+	n := &Names{Partner: map[string]string{}, Account: map[string]string{}}
 	err := r.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		a, err = directory.AccountByOuterID(tx, account)
+		n.Organisation, err = directory.OrganisationNames(tx)
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return r.Directory.SetSettings(ctx, a.ID, s)
+	partners, err := r.Directory.Partners(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range partners {
+		n.Partner[p.ID] = p.OuterID
+	}
+	accounts, err := r.Directory.Accounts(ctx)
+	for _, a := range accounts {
+		n.Account[a.ID] = a.OuterID
+	}
+	return n, err
 }
 
 // NewClient makes a client of the account with that outer id. Its secret is returned once.

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -44,9 +45,17 @@ type Config struct {
 	Product       string        `default:"Countersign" help:"Name on pages, mails and seals." env:"COUNTERSIGN_PRODUCT"`
 	ShutdownAfter time.Duration `default:"30s" help:"How long running requests and jobs may take at shutdown." env:"COUNTERSIGN_SHUTDOWN_AFTER"`
 
+	AccessPoints         []string `name:"access-point" sep:";" help:"Address of the Acrobat Sign Embed interface: API_URL,WEB_URL[,CC:CC…] with the countries whose accounts live there. Repeatable (in the environment: separated by semicolons); the first is the default. Default: the outside URL." env:"COUNTERSIGN_ACCESS_POINTS"`
+	TokenIssuer          string   `default:"oem-prod" help:"Issuer named in Embed user tokens." env:"COUNTERSIGN_TOKEN_ISSUER"`
+	TokenAudience        string   `default:"OEM PARTNERS" help:"Audience named in Embed user tokens." env:"COUNTERSIGN_TOKEN_AUDIENCE"`
+	AutoActivatePartners bool     `help:"Partners are active as soon as they register. For development." env:"COUNTERSIGN_AUTO_ACTIVATE_PARTNERS"`
+
 	// Observe is told the steps of the seal job; nil in production.
 	Observe func(step string) `kong:"-" json:"-"`
 }
+
+// databaseFile is the SQLite database in the data directory.
+const databaseFile = "countersign.db"
 
 // check refuses a configuration that would not do, and fills in what follows from the rest.
 func (c *Config) check() error {
@@ -71,6 +80,9 @@ func (c *Config) check() error {
 	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Path != "" || u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("--url %q: want http(s)://HOST without a path", c.URL)
 	}
+	if _, err := c.accessPoints(); err != nil {
+		return err
+	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert and --tls-key go together")
 	}
@@ -84,12 +96,28 @@ func (c *Config) check() error {
 		return err
 	}
 	if c.Database == "" {
-		c.Database = "sqlite:" + filepath.Join(c.Data, "countersign.db")
+		c.Database = "sqlite:" + filepath.Join(c.Data, databaseFile)
 	}
 	if c.Cache == "" {
 		c.Cache = filepath.Join(c.Data, "cache")
 	}
 	return os.MkdirAll(c.Data, 0o700)
+}
+
+// Exists refuses a SQLite database that is not there: most likely the administration was told the wrong place.
+func (c *Config) Exists() error {
+	path, file := strings.CutPrefix(c.Database, "sqlite:")
+	if c.Database == "" {
+		path, file = filepath.Join(c.Data, databaseFile), true
+	}
+	if !file {
+		return nil
+	}
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no database %s: name the server's with --data or --database", path)
+	}
+	return err
 }
 
 // proxies are the trusted networks.

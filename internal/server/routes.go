@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign.dev/internal/api"
+	"countersign.dev/internal/api/acrobat"
 	"countersign.dev/internal/api/conga"
 	"countersign.dev/internal/api/congasign"
 	"countersign.dev/internal/audit"
@@ -23,6 +24,7 @@ func (s *Server) routes() (http.Handler, error) {
 	}
 	hall := api.New(api.Config{Log: s.log, Authenticator: s.Authn, TrustedProxies: proxies, Realm: s.config.Product,
 		WithOrigin: func(ctx context.Context, o api.Origin) context.Context { return audit.WithOrigin(ctx, audit.Origin(o)) }},
+		acrobat.New(acrobat.Config{Authn: s.Authn, Directory: s.Directory, Points: s.embed, Log: s.log}),
 		conga.New(s.Authn), congasign.New(s.Signing, s.Directory))
 	pages, err := web.New(s.pages())
 	if err != nil {
@@ -41,6 +43,7 @@ func (s *Server) routes() (http.Handler, error) {
 			own.ServeHTTP(w, r)
 		default:
 			origin := audit.Origin(api.OriginOf(r, proxies))
+			w.Header().Set("X-Request-Id", origin.RequestID)
 			pages.ServeHTTP(w, r.WithContext(audit.WithOrigin(r.Context(), origin)))
 		}
 	}), nil
@@ -83,7 +86,8 @@ func answerHealth(w http.ResponseWriter, err error) {
 
 // pages is what the browser's room needs.
 func (s *Server) pages() web.Config {
-	c := web.Config{BaseURL: s.config.URL, Product: s.config.Product, Signing: s.Signing, Keys: s.box, Log: s.log,
+	c := web.Config{BaseURL: s.config.URL, Product: s.config.Product, Signing: s.Signing, Keys: s.box, Log: s.log, Logo: s.Directory.Logo,
+		References: []web.Reference{{Name: "acrobat-sign", Title: "Acrobat Sign Embed 2.0", Document: acrobat.OpenAPI}},
 		Verify: func(ctx context.Context, file []byte) (evidence.Report, error) {
 			return evidence.Verify(ctx, s.Jail, file, s.Keys.Roots())
 		}}

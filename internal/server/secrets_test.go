@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/mail"
@@ -95,17 +96,20 @@ func TestT7L2SecretsLeaveNoTrace(t *testing.T) {
 	must(t, err)
 	secrets := map[string]string{"bearer token": w.bearer, "client secret": strings.TrimRight(secret, "x"), "link": link,
 		"cookie": b.http.Jar.Cookies(base)[0].Value}
-	greps := 0
+	refusals := embedSecrets(t, w.rooms, h.url, secrets)
+	greps, found := 0, 0
 	look := func(where, text string) {
 		for what, s := range secrets {
 			greps++
 			if strings.Contains(text, s) {
+				found++
 				t.Errorf("the %s is in %s", what, where)
 			}
 		}
 	}
 	look("the log", h.log.String())
 	look("an address", at)
+	look("a refusal", refusals)
 	if strings.Contains(h.log.String(), code) {
 		t.Error("the code is in the log")
 	}
@@ -117,8 +121,61 @@ func TestT7L2SecretsLeaveNoTrace(t *testing.T) {
 		}
 		return err
 	})
-	t.Logf("%d greps, 0 found", greps)
-	if greps < 20 || !strings.Contains(h.log.String(), "POST /sign/{handle}/sign") {
+	t.Logf("%d greps, %d found", greps, found)
+	if strings.Contains(h.log.String(), "client_secret=") {
+		t.Error("a query is in the log")
+	}
+	if greps < 60 || !strings.Contains(h.log.String(), "POST /ims/token/v2") || !strings.Contains(h.log.String(), "POST /sign/{handle}/sign") {
 		t.Errorf("the test looked at too little: %d greps", greps)
 	}
+}
+
+// embedSecrets uses all secrets of the Embed interface, in the places where they belong and where
+// they do not, adds them to secrets, and returns all answers that are refusals.
+func embedSecrets(t *testing.T, rooms *Rooms, base string, secrets map[string]string) string {
+	t.Helper()
+	const email = "secretive@partnerdomain.com"
+	v := newVendor(t, rooms, base, "RS256")
+	v.register(rooms)
+	v.newUser(v.newAccount("Secretive", "US"), email)
+	user := v.userToken(email)
+	secrets["technical secret"], secrets["technical token, as actor"] = v.secret, v.token
+	secrets["subject token"], secrets["user token"] = subject(email), user
+	var refusals strings.Builder
+	told := func(s said, err error) {
+		if err == nil && s.status < 300 {
+			return
+		}
+		refusals.WriteString(s.text)
+	}
+	query := v.credentials().Encode()
+	told(v.does(200, "POST", "/ims/token/v2?"+query, "", nil), nil) // as the vendor's own sample does
+	for _, path := range []string{"/ims/token/v3?x=%zz&", "/ims/token/v3?a;b&", "/ims/token/v9?", "/ims/token/v3/more?", embedPath + "accounts?",
+		authPath + "token?", "/api/rest/v6/agreements?", "//api/rest/v6/baseUris?", "/sign?", "/nothing?"} {
+		for _, method := range []string{"GET", "POST"} {
+			told(v.try(method, path+query+"&token="+user, "", nil))
+			told(v.try(method, path+query+"&token="+user, user, nil))
+		}
+	}
+	for name := range v.exchange(email) {
+		form := v.exchange(email)
+		form.Set(name, form.Get(name)+"x")
+		told(v.try("POST", authPath+"token", "", form))
+		form.Del(name)
+		told(v.try("POST", authPath+"token", "", form))
+		told(v.try("POST", authPath+"token?"+v.exchange(email).Encode(), "", form))
+	}
+	told(v.try("POST", authPath+"validate_token", "", url.Values{"client_id": {v.id}, "client_secret": {v.secret + "x"}, "token": {user}, "type": {"none"}}))
+	told(v.try("POST", embedPath+"accounts", v.token, map[string]any{"name": v.secret, "countryCode": user}))
+	told(v.try("POST", embedPath+"users", user, map[string]any{"email": v.token}))
+	told(v.try("POST", authPath+"invalidate_token", "", url.Values{"client_id": {v.id}, "client_secret": {v.secret}, "token": {user}, "token_type": {"access_token"}}))
+	fresh, err := rooms.Authn.RotateSecret(t.Context(), v.id, time.Hour)
+	must(t, err)
+	secrets["rotated secret"] = fresh
+	v.secret = fresh
+	v.login()
+	if refusals.Len() < 2000 {
+		t.Errorf("only refused with %s", refusals.String())
+	}
+	return refusals.String()
 }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"path/filepath"
 
+	"countersign.dev/internal/api/acrobat"
 	"countersign.dev/internal/authn"
 	"countersign.dev/internal/blob"
 	"countersign.dev/internal/db"
@@ -37,6 +38,7 @@ type Rooms struct {
 	queue *jobs.Queue
 	post  *mail.Post
 	seal  seal.Config
+	embed []acrobat.AccessPoint
 }
 
 // Server is a wired server.
@@ -77,12 +79,29 @@ func openRooms(ctx context.Context, c Config, log *slog.Logger) (r *Rooms, err e
 		return r, err
 	}
 	r.queue = jobs.New(r.DB, log)
-	if r.post, err = mail.New(mailConfig(c), r.DB, r.box, r.blobs.Get, r.queue, log); err != nil {
+	letters := mailConfig(c)
+	letters.Branding = r.branding()
+	if r.post, err = mail.New(letters, r.DB, r.box, r.blobs.Get, r.queue, log); err != nil {
 		return r, err
 	}
 	r.Directory = directory.New(r.DB, r.post)
-	r.Authn, err = authn.New(ctx, r.DB, r.box, r.post, c.URL, log)
+	if c.AutoActivatePartners {
+		r.Directory.ActivatePartnersAtOnce()
+	}
+	if r.embed, err = c.accessPoints(); err != nil {
+		return r, err
+	}
+	r.Authn, err = authn.New(ctx, r.DB, r.box, r.post, c.URL, log, authn.WithEmbed(authn.Embed{
+		Issuer: c.TokenIssuer, Audience: c.TokenAudience, TokenEndpoints: tokenEndpoints(r.embed)}))
 	return r, err
+}
+
+// tokenEndpoints are where user tokens are asked for.
+func tokenEndpoints(points []acrobat.AccessPoint) (urls []string) {
+	for _, p := range points {
+		urls = append(urls, p.API+"api/gateway/adobesignauthservice/api/v1/token")
+	}
+	return urls
 }
 
 func mailConfig(c Config) mail.Config {
@@ -111,6 +130,7 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (s *Server, err error
 	if err := c.check(); err != nil {
 		return nil, err
 	}
+	log = slog.New(traced{Handler: log.Handler()})
 	rooms, err := openRooms(ctx, c, log)
 	if err != nil {
 		return nil, err
@@ -132,6 +152,9 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (s *Server, err error
 	}
 	s.Signing = signing.New(signing.Config{DB: s.DB, Box: s.box, Blobs: s.blobs, Jail: s.Jail, Keys: s.Keys, Authn: s.Authn,
 		Post: s.post, Queue: s.queue, Log: log, BaseURL: c.URL, Product: c.Product, Observe: c.Observe})
+	if c.AutoActivatePartners {
+		log.Warn("partners are active as soon as they register: this is for development")
+	}
 	s.handler, err = s.routes()
 	return s, err
 }

@@ -157,7 +157,13 @@ func (w *tenant) lastName() string { return fmt.Sprintf("Prescription %d", w.sen
 // enter opens member i's link to the last package in a browser of its own, and presses the button.
 func (w *tenant) enter(base string, i int) *member {
 	w.t.Helper()
-	m := w.mailed(fmt.Sprintf("signer%d@example.com", i), func(m mail.MailboxMessage) bool {
+	return w.enterAs(base, fmt.Sprintf("signer%d@example.com", i))
+}
+
+// enterAs does so for the member with an address.
+func (w *tenant) enterAs(base, email string) *member {
+	w.t.Helper()
+	m := w.mailed(email, func(m mail.MailboxMessage) bool {
 		return strings.Contains(m.Subject, "asks you to sign “"+w.lastName()+"”")
 	})
 	jar, err := cookiejar.New(nil)
