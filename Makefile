@@ -11,7 +11,7 @@ child    := $(CURDIR)/bin/test-child
 export COUNTERSIGN_TEST_CHILD = $(child)
 
 # What asks dbtest.Rounds how often.
-soaked   := TestG3|TestG5|TestS9|TestLinear|TestLastSigners|TestFlippedBytes|TestPagesNeverOverflow|TestTwoQueues
+soaked   := TestG3|TestG5|TestS9|TestLinear|TestLastSigners|TestFlippedBytes|TestPagesNeverOverflow|TestTwoQueues|TestT8|TestT9Duplicates|TestRemindersOnce
 
 version := $(shell git describe --always --dirty 2>/dev/null || echo development)
 ldflags := -s -w -X main.version=$(version)
@@ -38,10 +38,11 @@ test: warm
 # The same tests with the counts that are shown: 1,000 rounds, 100 kills.
 soak: warm
 	COUNTERSIGN_SOAK=$${COUNTERSIGN_SOAK:-1000} $(GO) test -p 1 -timeout 6h -v -run '$(soaked)' \
-		./internal/signing ./internal/server ./internal/evidence ./internal/jobs
+		./internal/signing ./internal/server ./internal/evidence ./internal/jobs ./internal/directory ./internal/api/acrobat
 
+# Our side and the floor beside it, in turns: a table of ratios. BENCH="-only B1,B3 -engine sqlite" does less.
 bench: warm
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+	$(GO) run ./tools/bench $(BENCH)
 
 check: third-party
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt: the files above'; exit 1; }

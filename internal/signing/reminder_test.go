@@ -275,8 +275,8 @@ func TestRemindersToAGroupsAddress(t *testing.T) {
 	})
 }
 
-// T6: several processes, jobs that come twice, and a restart: each occasion has one mail.
-func TestT6RemindersOnce(t *testing.T) {
+// Several processes, jobs that come twice, and a restart: each occasion has one mail.
+func TestRemindersOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newReminding(t, d)
 		users := w.senders("Mary Doe", "John Smith", "Ann Lee")
