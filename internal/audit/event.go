@@ -65,12 +65,11 @@ func insert(tx *db.Tx, r Record) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(`insert into audit_events (id, account, package, at_ms, canonical) values ($1, $2, $3, $4, $5)`,
+	if err := tx.Later(`insert into audit_events (id, account, package, at_ms, canonical) values ($1, $2, $3, $4, $5)`,
 		r.ID, r.Account, r.Package, r.At.UnixMilli(), leaf); err != nil {
 		return err
 	}
-	_, err = tx.Exec(`insert into audit_personal (event_id, salt, data) values ($1, $2, $3)`, r.ID, salt, string(personal))
-	return err
+	return tx.Later(`insert into audit_personal (event_id, salt, data) values ($1, $2, $3)`, r.ID, salt, string(personal))
 }
 
 // Record is an event read back.

@@ -482,8 +482,8 @@ func BenchmarkExchange(b *testing.B) {
 				})
 			}
 		}
-		x := exchange{token: secret.NewGUID(), client: &clientRecord{Client: Client{ID: v.tech.ClientID}}, partner: v.partner, granted: r.Scopes,
-			user: directory.User{ID: secret.NewID(), Account: v.account.ID}}
+		x := exchange{token: secret.NewGUID(), client: &clientRecord{Client: Client{ID: v.tech.ClientID}}, granted: r.Scopes,
+			may: directory.Delegation{Partner: v.partner.ID, User: secret.NewID(), Account: v.account.ID}}
 		b.Run("event", parallel(func() error {
 			return h.db.Write(context.Background(), func(tx *db.Tx) error { return x.record(tx) })
 		}))

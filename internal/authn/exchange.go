@@ -59,7 +59,7 @@ func (a *Authn) Exchange(ctx context.Context, in ExchangeRequest) (Token, error)
 		return Token{}, a.refuse(ctx, x, err)
 	}
 	t := newToken(userLife, x.granted)
-	t.Access, err = a.sign(ctx, c.Alg, a.userClaims(x.token, c.ID, x.user.SenderID, x.standing(n), strings.Join(x.granted, ","), now), now)
+	t.Access, err = a.sign(ctx, c.Alg, a.userClaims(x.token, c.ID, x.may.SenderID, x.standing(n), strings.Join(x.granted, ","), now), now)
 	if err != nil {
 		return Token{}, err
 	}
@@ -75,10 +75,9 @@ type exchange struct {
 	token    string // id of the token to give
 	subject  subject
 	readable bool // the subject token
-	partner  directory.Partner
+	may      directory.Delegation
 	granted  []string
 	sought   bool // the user
-	user     directory.User
 }
 
 // look finds out what is asked for and whether it may be had.
@@ -86,8 +85,8 @@ func (x *exchange) look(tx *db.Tx, a *Authn) (err error) {
 	if err = x.actor.Need(authz.UserImpersonate); err != nil {
 		return err
 	}
-	x.partner, err = directory.PartnerOfClient(tx, x.client.ID)
-	if errs.KindOf(err) == errs.NotFound || err == nil && x.partner.Status != directory.PartnerActive {
+	x.may, err = directory.DelegationOf(tx, x.client.ID, x.subject.email)
+	if errs.KindOf(err) == errs.NotFound || err == nil && x.may.PartnerStatus != directory.PartnerActive {
 		return errs.New(errs.Denied, "partner.inactive", "The partner is not registered, or not active.")
 	}
 	if err != nil {
@@ -96,15 +95,14 @@ func (x *exchange) look(tx *db.Tx, a *Authn) (err error) {
 	if x.granted, err = x.scopes(); err != nil {
 		return err
 	}
-	if !x.readable || !a.accepts(x.subject, x.partner, x.ClientSecret, x.now) {
+	if !x.readable || !a.accepts(x.subject, x.may, x.ClientSecret, x.now) {
 		return errs.New(errs.Invalid, "subject.malformed", "The subject token cannot be read, or names no e-mail address.").On("subject_token")
 	}
 	x.sought = true
-	x.user, err = directory.PartnerSubject(tx, x.partner, x.subject.email)
-	if errs.KindOf(err) == errs.NotFound {
+	if x.may.User == "" {
 		return errs.New(errs.Denied, "subject.unknown", "The partner has no active user of this address.").On("subject_token")
 	}
-	return err
+	return nil
 }
 
 // scopes are those asked for, each one a user may have and the actor has. Invalid "scope.unknown".
@@ -117,15 +115,15 @@ func (x *exchange) scopes() ([]string, error) {
 }
 
 func (x *exchange) standing(n *news) standing {
-	return standing{organisation: x.user.Organisation, partner: x.partner.ID, account: x.user.Account, user: x.user.ID,
-		generations: generationsNow{Client: x.client.generations.Client, User: x.user.Generation, Partner: x.partner.Generation,
-			Account: n.generations[holder{directory.OfAccount, x.user.Account}]}}
+	return standing{organisation: x.may.Organisation, partner: x.may.Partner, account: x.may.Account, user: x.may.User,
+		generations: generationsNow{Client: x.client.generations.Client, User: x.may.UserGeneration, Partner: x.may.PartnerGeneration,
+			Account: n.generations[holder{directory.OfAccount, x.may.Account}]}}
 }
 
 func (x *exchange) record(tx *db.Tx) error {
-	_, err := audit.Append(tx, audit.Event{Type: "token.exchanged", Account: x.user.Account,
-		Actor:  audit.Actor{Kind: audit.KindClient, Client: x.client.ID, User: x.user.ID},
-		Detail: map[string]string{"partner": x.partner.ID, "scope": strings.Join(x.granted, " "), "token": x.token}})
+	_, err := audit.Append(tx, audit.Event{Type: "token.exchanged", Account: x.may.Account,
+		Actor:  audit.Actor{Kind: audit.KindClient, Client: x.client.ID, User: x.may.User},
+		Detail: map[string]string{"partner": x.may.Partner, "scope": strings.Join(x.granted, " "), "token": x.token}})
 	return err
 }
 

@@ -320,7 +320,7 @@ func TestT15SubjectsLookAlike(t *testing.T) {
 }
 
 // subjectEmail is the address that a subject token may name.
-func (h *house) subjectEmail(token string, p directory.Partner, clientSecret string, now time.Time) (string, error) {
+func (h *house) subjectEmail(token string, p directory.Delegation, clientSecret string, now time.Time) (string, error) {
 	if s, ok := readSubject(token); ok && h.accepts(s, p, clientSecret, now) {
 		return s.email, nil
 	}
@@ -360,7 +360,7 @@ func TestSubjectForms(t *testing.T) {
 		"accountId and more, ignored": claim(`{"accountId":"x","aud":7,"iat":"x","nested":{"a":[1]},` + mail + `}`),
 	}
 	for name, token := range good {
-		email, err := h.subjectEmail(token, directory.Partner{}, "", now)
+		email, err := h.subjectEmail(token, directory.Delegation{}, "", now)
 		if err != nil || !strings.HasSuffix(email, "@partnerdomain.com") {
 			t.Errorf("%s: %q, %v", name, email, err)
 		}
@@ -408,7 +408,7 @@ func TestSubjectForms(t *testing.T) {
 		"nested without end": claim(`{` + mail + `,"x":` + strings.Repeat("[", 2000) + `}`),
 	}
 	for name, token := range bad {
-		email, err := h.subjectEmail(token, directory.Partner{}, "", now)
+		email, err := h.subjectEmail(token, directory.Delegation{}, "", now)
 		if email != "" {
 			t.Errorf("%s names %q", name, email)
 		}
@@ -456,7 +456,7 @@ func TestStrictSubject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := directory.Partner{RequireSignedSubjectToken: true, SubjectKeys: set}
+	p := directory.Delegation{RequireSignedSubjectToken: true, SubjectKeys: set}
 	now := time.Now()
 	claims := func(change ...any) map[string]any {
 		c := map[string]any{"email": "ann@partnerdomain.com", "iat": now.Unix(), "exp": now.Unix() + 60, "aud": issuer}

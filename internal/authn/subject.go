@@ -48,7 +48,7 @@ type subjectClaims struct {
 // who asks for signed ones it must be signed: HS256 with the client's secret, or
 // RS256 or ES256 with a key that the partner registered; it then needs exp, iat
 // and aud.
-func (a *Authn) accepts(s subject, p directory.Partner, clientSecret string, now time.Time) bool {
+func (a *Authn) accepts(s subject, p directory.Delegation, clientSecret string, now time.Time) bool {
 	strict := p.RequireSignedSubjectToken
 	ok := false
 	switch s.header.Alg {

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,7 +15,7 @@ var ErrNone = errors.New("no row")
 type Config struct {
 	// URL is "sqlite:PATH" or "postgres://…".
 	URL string
-	// Conns is the number of connections, of readers on SQLite; 0 is 8.
+	// Conns is the number of connections, of readers on SQLite; 0 is 16.
 	Conns int
 	// Clock is where SQLite's time comes from; zero is the machine's. PostgreSQL brings its own.
 	Clock Clock
@@ -50,7 +49,7 @@ type engine interface {
 // Open opens the database and brings its schema up to date.
 func Open(ctx context.Context, c Config) (*DB, error) {
 	if c.Conns == 0 {
-		c.Conns = 8
+		c.Conns = 16
 	}
 	scheme, rest, _ := strings.Cut(c.URL, ":")
 	var e engine
@@ -77,9 +76,21 @@ type Tx struct {
 	onCommit []func()
 }
 
+// queryer runs statements of one transaction.
 type queryer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	exec(ctx context.Context, query string, args ...any) (changed int64, err error)
+	query(ctx context.Context, query string, args ...any) (rows, error)
+	// later may wait for the next statement, or the commit, which then fails if this one does.
+	later(ctx context.Context, query string, args ...any) error
+}
+
+// rows is what both drivers answer with.
+type rows interface {
+	Columns() ([]string, error)
+	Next() bool
+	Scan(into ...any) error
+	Err() error
+	Close() error
 }
 
 // Context is the act's context.
@@ -94,11 +105,24 @@ func (tx *Tx) Exec(query string, args ...any) (changed int64, err error) {
 		return 0, err
 	}
 	// A statement is not interrupted half-way: on SQLite that would undo the acts it shares a commit with.
-	res, err := tx.conn.ExecContext(context.WithoutCancel(tx.ctx), query, args...)
+	changed, err = tx.conn.exec(context.WithoutCancel(tx.ctx), query, args...)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", firstLine(query), err)
 	}
-	return res.RowsAffected()
+	return changed, nil
+}
+
+// Later runs a statement about which nobody asks how many rows it changed. It
+// takes effect before the next statement or the commit, and its error may be
+// theirs: on PostgreSQL it travels with them.
+func (tx *Tx) Later(query string, args ...any) error {
+	if err := tx.ctx.Err(); err != nil {
+		return err
+	}
+	if err := tx.conn.later(context.WithoutCancel(tx.ctx), query, args...); err != nil {
+		return fmt.Errorf("%s: %w", firstLine(query), err)
+	}
+	return nil
 }
 
 // Now is the database's time.

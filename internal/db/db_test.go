@@ -234,6 +234,31 @@ func TestPeek(t *testing.T) {
 	})
 }
 
+// As many readers as there are connections, each asking something new, do not wait for one more.
+func TestColdReadersDoNotHang(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		const readers = 16
+		var inside, wg sync.WaitGroup
+		inside.Add(readers)
+		for i := range readers {
+			wg.Go(func() {
+				err := d.Read(t.Context(), func(tx *db.Tx) error {
+					inside.Done()
+					inside.Wait()
+					if n, err := db.One[int](tx, fmt.Sprintf(`select %d + 1`, i)); err != nil || n != i+1 {
+						return fmt.Errorf("%d, %w", n, err)
+					}
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
 func BenchmarkRead(b *testing.B) {
 	for name, d := range map[string]*dbtest.DB{"sqlite": dbtest.SQLite(b), "postgres": dbtest.Postgres(b)} {
 		err := d.Write(b.Context(), func(tx *db.Tx) error {

@@ -10,10 +10,16 @@ import (
 // maxPrepared bounds the statements kept compiled; our SQL is fixed text, so few databases see so many.
 const maxPrepared = 1024
 
-// preparer is a connection or a pool of them.
+// preparer is a connection of database/sql or a pool of them.
 type preparer interface {
-	queryer
+	sqlRunner
 	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// sqlRunner is whatever of database/sql runs statements.
+type sqlRunner interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // prepared runs statements that SQLite has compiled before: compiling takes
@@ -26,12 +32,18 @@ type prepared struct {
 
 func prepare(on preparer) *prepared { return &prepared{on: on, kept: map[string]*sql.Stmt{}} }
 
-// statement is nil when no more are kept.
-func (p *prepared) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+// known is nil for a statement that is not kept, and room whether it could be.
+func (p *prepared) known(query string) (s *sql.Stmt, room bool) {
 	p.mu.RLock()
-	s, full := p.kept[query], len(p.kept) >= maxPrepared
-	p.mu.RUnlock()
-	if s != nil || full {
+	defer p.mu.RUnlock()
+	return p.kept[query], len(p.kept) < maxPrepared
+}
+
+// statement is nil when no more are kept. The caller holds no connection of a
+// pool, for compiling takes one.
+func (p *prepared) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+	s, room := p.known(query)
+	if s != nil || !room {
 		return s, nil
 	}
 	s, err := p.on.PrepareContext(ctx, query)
@@ -59,20 +71,18 @@ func (p *prepared) Close() error {
 	return errors.Join(failed...)
 }
 
-// ExecContext runs a statement outside any transaction of database/sql.
-func (p *prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+func (p *prepared) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	s, err := p.statement(ctx, query)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	if s == nil {
-		return p.on.ExecContext(ctx, query, args...)
+		return changed(p.on.ExecContext(ctx, query, args...))
 	}
-	return s.ExecContext(ctx, args...)
+	return changed(s.ExecContext(ctx, args...))
 }
 
-// QueryContext asks outside any transaction of database/sql.
-func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (p *prepared) query(ctx context.Context, query string, args ...any) (rows, error) {
 	s, err := p.statement(ctx, query)
 	if err != nil {
 		return nil, err
@@ -83,19 +93,52 @@ func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) 
 	return s.QueryContext(ctx, args...)
 }
 
-// preparedTx runs the statements of a pool within one of its transactions.
-type preparedTx struct {
-	*sql.Tx
-	statements *prepared
+// later is now: nothing travels that could wait.
+func (p *prepared) later(ctx context.Context, query string, args ...any) error {
+	_, err := p.exec(ctx, query, args...)
+	return err
 }
 
-func (t preparedTx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := t.statements.statement(ctx, query)
+func changed(done sql.Result, err error) (int64, error) {
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	if s == nil {
-		return t.Tx.QueryContext(ctx, query, args...)
+	return done.RowsAffected()
+}
+
+// looking runs statements in a reader's transaction. It holds a connection of
+// the pool already and must not wait for a second one, so what is new is
+// compiled when the transaction has ended.
+type looking struct {
+	*prepared
+	in  *sql.Tx
+	new []string
+}
+
+func (l *looking) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	return changed(l.in.ExecContext(ctx, query, args...)) // refused: a reader cannot write
+}
+
+func (l *looking) later(ctx context.Context, query string, args ...any) error {
+	_, err := l.exec(ctx, query, args...)
+	return err
+}
+
+func (l *looking) query(ctx context.Context, query string, args ...any) (rows, error) {
+	s, room := l.known(query)
+	if s != nil {
+		return l.in.StmtContext(ctx, s).QueryContext(ctx, args...)
 	}
-	return t.StmtContext(ctx, s).QueryContext(ctx, args...)
+	if room {
+		l.new = append(l.new, query)
+	}
+	return l.in.QueryContext(ctx, query, args...)
+}
+
+// end ends the transaction and keeps what was new in it; a statement that does not compile has failed before.
+func (l *looking) end() {
+	_ = l.in.Rollback() // nothing to keep
+	for _, query := range l.new {
+		_, _ = l.statement(context.Background(), query)
+	}
 }

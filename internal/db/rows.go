@@ -45,15 +45,18 @@ func Rows[T any](tx *Tx, query string, args ...any) iter.Seq2[T, error] {
 			yield(none, err)
 			return
 		}
-		rows, err := tx.conn.QueryContext(context.WithoutCancel(tx.ctx), query, args...)
+		rows, err := tx.conn.query(context.WithoutCancel(tx.ctx), query, args...)
 		if err != nil {
 			yield(none, fmt.Errorf("%s: %w", firstLine(query), err))
 			return
 		}
-		defer rows.Close()
+		defer rows.Close() // also when the consumer panics
 		more, err := each(rows, yield)
 		if err == nil && more {
 			err = rows.Err()
+		}
+		if closing := rows.Close(); err == nil && more {
+			err = closing
 		}
 		if err != nil {
 			yield(none, fmt.Errorf("%s: %w", firstLine(query), err))
@@ -62,7 +65,7 @@ func Rows[T any](tx *Tx, query string, args ...any) iter.Seq2[T, error] {
 }
 
 // each yields every row; more is false when the consumer stopped.
-func each[T any](rows *sql.Rows, yield func(T, error) bool) (more bool, err error) {
+func each[T any](rows rows, yield func(T, error) bool) (more bool, err error) {
 	columns, err := rows.Columns()
 	if err != nil {
 		return true, err

@@ -119,7 +119,7 @@ func (e *sqliteEngine) Write(ctx context.Context, act func(*Tx) error) error {
 // run gives the connection back whatever act does, panic included.
 func (t *turn) run(tx *Tx, act func(*Tx) error) (err error) {
 	defer close(t.done)
-	if _, err = tx.conn.ExecContext(context.Background(), `savepoint act`); err != nil {
+	if _, err = tx.conn.exec(context.Background(), `savepoint act`); err != nil {
 		t.lost = err
 		return err
 	}
@@ -128,7 +128,7 @@ func (t *turn) run(tx *Tx, act func(*Tx) error) (err error) {
 		if !t.kept {
 			verb = `rollback to act; release act`
 		}
-		if _, e := tx.conn.ExecContext(context.Background(), verb); e != nil {
+		if _, e := tx.conn.exec(context.Background(), verb); e != nil {
 			t.kept, t.lost = false, e
 		}
 	}()
@@ -217,8 +217,9 @@ func (e *sqliteEngine) Read(ctx context.Context, look func(*Tx) error) error {
 	if err != nil {
 		return err
 	}
-	defer t.Rollback() //nolint:errcheck // nothing to keep
-	return look(&Tx{ctx: ctx, conn: preparedTx{t, e.reading}, clock: e.clock})
+	l := &looking{prepared: e.reading, in: t}
+	defer l.end()
+	return look(&Tx{ctx: ctx, conn: l, clock: e.clock})
 }
 
 // Peek needs no transaction of its own.

@@ -107,20 +107,6 @@ func (d *Directory) Partners(ctx context.Context) (list []Partner, err error) {
 	return list, err
 }
 
-// PartnerSubject finds the user for whom a partner may act by an address: one of
-// its accounts', neither locked nor deactivated. NotFound "user.unknown", alike
-// for all others.
-func PartnerSubject(tx *db.Tx, partner Partner, email string) (User, error) {
-	email, err := CanonicalEmail(email)
-	if err != nil {
-		return User{}, unknownUser()
-	}
-	return oneUser(tx, `join accounts a on a.id = u.account_id
-		where u.id = (select ua.user_id from user_addresses ua where ua.organisation_id = $1 and ua.email = $2)
-		and a.partner_id = $3 and u.status in ('ACTIVE', 'INVITED')`,
-		partner.Organisation, email, partner.ID)
-}
-
 // NewPartner is the input of RegisterPartner.
 type NewPartner struct {
 	Name    string

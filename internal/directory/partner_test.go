@@ -93,7 +93,17 @@ func (v *vendor) as(u directory.User) authz.Principal {
 
 // subject is who an address stands for; an error for nobody.
 func (v *vendor) subject(email string) (u directory.User, err error) {
-	err = v.h.db.Read(context.Background(), func(tx *db.Tx) error { u, err = directory.PartnerSubject(tx, v.Partner, email); return err })
+	err = v.h.db.Read(context.Background(), func(tx *db.Tx) error {
+		d, err := directory.DelegationOf(tx, v.p.Client, email)
+		if err != nil {
+			return err
+		}
+		u, err = directory.UserByID(tx, d.User)
+		if err == nil && (d.SenderID != u.SenderID || d.Account != u.Account || d.UserGeneration != u.Generation || d.Partner != v.ID) {
+			v.h.t.Errorf("delegation %+v for %+v", d, u)
+		}
+		return err
+	})
 	return u, err
 }
 

@@ -194,31 +194,6 @@ type partnerUserRow struct {
 	caller
 }
 
-// PartnerUser finds a user of the caller's partner by his sender id. Denied
-// "partner.inactive", "admin.needed"; NotFound "user.unknown"; Denied
-// "account.foreign" to a delegated caller of another account.
-func (d *Directory) PartnerUser(ctx context.Context, p authz.Principal, userID string) (u User, err error) {
-	if !storable(userID) {
-		userID = "" // nobody's
-	}
-	err = d.db.Peek(ctx, func(tx *db.Tx) error { u, _, err = partnerUser(tx, p, `u.sender_id = $3`, userID); return err })
-	return u, err
-}
-
-// PartnerUserByEmail finds a user of the caller's partner by his address; who is
-// INACTIVE has none. As PartnerUser; Invalid "email.malformed".
-func (d *Directory) PartnerUserByEmail(ctx context.Context, p authz.Principal, email string) (u User, err error) {
-	if email, err = CanonicalEmail(email); err != nil {
-		return User{}, err
-	}
-	err = d.db.Peek(ctx, func(tx *db.Tx) error {
-		u, _, err = partnerUser(tx, p, `u.id = (select ua.user_id from user_addresses ua
-			where ua.organisation_id = p.organisation_id and ua.email = $3)`, email)
-		return err
-	})
-	return u, err
-}
-
 // partnerUser needs one statement when there is nothing to refuse.
 func partnerUser(tx *db.Tx, p authz.Principal, where, key string) (User, caller, error) {
 	column, value := partnerKey(p)

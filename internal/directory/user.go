@@ -73,15 +73,17 @@ const (
 )
 
 // Roles are the user's roles in the words of partners; none is an empty list.
-func (u User) Roles() []string {
-	roles := []string{}
-	if u.Type == Manager {
-		roles = append(roles, AccountAdmin)
+func (u User) Roles() []string { return roles(u.Type, u.PrivacyAdmin) }
+
+func roles(userType string, privacyAdmin bool) []string {
+	list := []string{}
+	if userType == Manager {
+		list = append(list, AccountAdmin)
 	}
-	if u.PrivacyAdmin {
-		roles = append(roles, PrivacyAdmin)
+	if privacyAdmin {
+		list = append(list, PrivacyAdmin)
 	}
-	return roles
+	return list
 }
 
 // ShownEmail is the address to show to others: the alias, else the e-mail.
@@ -96,7 +98,9 @@ func (u User) Name() string {
 }
 
 // Alive reports that the user is neither locked nor deactivated.
-func (u User) Alive() bool { return u.Status == Invited || u.Status == Active }
+func (u User) Alive() bool { return u.Status.alive() }
+
+func (s Status) alive() bool { return s == Invited || s == Active }
 
 type userRow struct {
 	ID, OrganisationID, AccountID, SenderID, PlatformID, Email, FirstName, LastName string

@@ -119,7 +119,7 @@ type userOut struct {
 }
 
 // wordUser: the surface has two states; who is locked may act no more than who is inactive.
-func wordUser(u directory.User) userOut {
+func wordUser(u directory.Profile) userOut {
 	status := directory.Inactive
 	if u.Alive() {
 		status = directory.Active
@@ -127,6 +127,6 @@ func wordUser(u directory.User) userOut {
 	return userOut{
 		ID: u.SenderID, Email: u.Email, EmailAlias: u.EmailAlias, FirstName: u.FirstName, LastName: u.LastName,
 		AccountID: u.AccountOuterID, Status: string(status), Initials: u.Initials, Phone: u.Phone, Title: u.Title,
-		Company: u.Company, Roles: u.Roles(), Created: date(u.Created),
+		Company: u.Company, Roles: u.Roles, Created: date(u.Created),
 	}
 }
