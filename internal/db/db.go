@@ -38,7 +38,8 @@ type engine interface {
 	Write(ctx context.Context, act func(*Tx) error) error
 	// Read runs look on one snapshot.
 	Read(ctx context.Context, look func(*Tx) error) error
-	// Peek runs look, which makes a single statement and so needs no snapshot: half the price of Read.
+	// Peek runs look, which makes a single statement unless it has to find out why that found nothing, and so needs
+	// no snapshot: half the price of Read.
 	Peek(ctx context.Context, look func(*Tx) error) error
 	// Ping reports whether the database answers.
 	Ping(ctx context.Context) error
