@@ -11,7 +11,7 @@ import (
 
 type accountCommand struct {
 	Create accountCreate `cmd:"" help:"Make an account in an organisation, which is made when it does not exist."`
-	Set    accountSet    `cmd:"" help:"Change settings of an account; what is not given stays as it is."`
+	Set    accountSet    `cmd:"" help:"Change settings of an account; what is not given stays as it is, and the value inherit takes back what was set."`
 	List   accountList   `cmd:"" help:"List the accounts, those that partners made among them."`
 }
 

@@ -266,7 +266,7 @@ func TestPartnerCommands(t *testing.T) {
 		if status, answer := create("Early"); status != 403 || answer["code"] != "AUTHENTICATION_FAILED" {
 			t.Errorf("before the activation: %d %v", status, answer)
 		}
-		if done := o.tells("partner", "activate", partner); done["status"] != "ACTIVE" {
+		if done := o.tells("partner", "activate", partner); done["status"] != "ACTIVE" || !strings.Contains(fmt.Sprint(done["note"]), "need not be signed") {
 			t.Errorf("activated: %v", done)
 		}
 		status, account := create("Customer")
@@ -297,7 +297,8 @@ func (o *operator) setPartner(partner, account string) {
 	keys := filepath.Join(o.scratch, "keys.json")
 	bad := filepath.Join(o.scratch, "bad")
 	for path, content := range map[string][]byte{picture: logo.Bytes(), bad: []byte("GIF89a"),
-		keys: []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)} {
+		keys: []byte(`{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+			"y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`)} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			o.t.Fatal(err)
 		}
@@ -362,6 +363,24 @@ func (o *operator) setAccount(account string) {
 	o.refused("nothing to change", "account", "set", "--account", account)
 	if after := o.does("account", "list", "--json"); after != before {
 		o.t.Errorf("a refused change changed\n%sto\n%s", before, after)
+	}
+	o.inherit(row["partner"].(string), account)
+}
+
+// inherit takes back what setPartner and setAccount set.
+func (o *operator) inherit(partner, account string) {
+	o.t.Helper()
+	args := []string{"--soft-lease", "inherit", "--remind-at-most", "inherit", "--sender-name", "inherit", "--member-identification", "inherit"}
+	for _, c := range []struct{ sender, lease string }{{"Example Sign", "1m"}, {"", "1m30s"}} {
+		o.does(append([]string{"account", "set", "--account", account}, args...)...)
+		for _, r := range o.lists("account", "list") {
+			effective := r["effective"].(map[string]any)
+			if name, _ := effective["sender_name"].(string); r["account_id"] == account && (len(r["settings"].(map[string]any)) != 0 ||
+				name != c.sender || effective["soft_lease"] != c.lease) {
+				o.t.Errorf("the account is %v", r)
+			}
+		}
+		o.does(append([]string{"partner", "set", partner}, args...)...)
 	}
 }
 
@@ -449,6 +468,8 @@ func TestRefusedBeforeAnythingIsMade(t *testing.T) {
 		{"partner", "set", "x", "--member-identification", "never"},
 		{"partner", "set", "x", "--remind-at-most", "0"},
 		{"partner", "set", "x", "--remind-at-most", "some"},
+		{"partner", "set", "x", "--soft-lease", "soon"},
+		{"partner", "set", "x", "--soft-lease", "-1s"},
 		{"domain", "add", "partnerdomain.com"},
 	} {
 		status, out, complaint := o.run(args...)

@@ -55,6 +55,8 @@ func (o *ofOrganisation) show(d directory.Domain) error {
 	members := [][2]string{{"domain", l.Domain}, {"status", l.Status}}
 	if l.Status == "claimed" {
 		members = append(members, [2]string{"publish", l.publish()})
+	} else {
+		members = append(members, [2]string{"next", "a partner that is registered already gets it by: partner set ID --domain all"})
 	}
 	return o.print(members...)
 }

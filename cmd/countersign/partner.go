@@ -12,8 +12,8 @@ import (
 type partnerCommand struct {
 	List       partnerList       `cmd:"" help:"List the partners that have registered."`
 	Activate   partnerActivate   `cmd:"" help:"Let a partner make accounts, users and user tokens; effective at once."`
-	Deactivate partnerDeactivate `cmd:"" help:"Shut a partner out; its user tokens end within a second."`
-	Set        partnerSet        `cmd:"" help:"Change the settings that a partner's accounts inherit; what is not given stays as it is."`
+	Deactivate partnerDeactivate `cmd:"" help:"Shut a partner out; its user tokens end within a second. Its accounts, their own clients and packages under way go on."`
+	Set        partnerSet        `cmd:"" help:"Change the settings that a partner's accounts inherit; what is not given stays as it is, and the value inherit takes back what was set."`
 }
 
 // partnerLine is a partner as it is printed.
@@ -69,11 +69,12 @@ func (c *partnerList) Run(ctx context.Context) error {
 	})
 }
 
-func signedWords(l partnerLine) (words []string) {
+// signedWords says which subject tokens the exchange takes.
+func signedWords(l partnerLine) []string {
 	if l.SignedSubject {
-		words = append(words, "signed subject tokens")
+		return []string{"signed subject tokens"}
 	}
-	return words
+	return []string{"unsigned subject tokens"}
 }
 
 // onePartner is what acts on one partner need.
@@ -88,7 +89,11 @@ func (c *onePartner) turn(ctx context.Context, to directory.PartnerStatus) error
 		if err != nil {
 			return err
 		}
-		return c.print([2]string{"id", p.OuterID}, [2]string{"name", p.Name}, [2]string{"status", string(p.Status)})
+		told := [][2]string{{"id", p.OuterID}, {"name", p.Name}, {"status", string(p.Status)}}
+		if to == directory.PartnerActive && !p.RequireSignedSubjectToken {
+			told = append(told, [2]string{"note", "subject tokens need not be signed (partner set --require-signed-subject-token)"})
+		}
+		return c.print(told...)
 	})
 }
 
@@ -113,7 +118,7 @@ type partnerSet struct {
 	settingFlags              `embed:""`
 	Domain                    []string `placeholder:"NAME" help:"Domains its users may have addresses in, of those its organisation has proven; all takes every one of these."`
 	RequireSignedSubjectToken *bool    `negatable:"" help:"In the token exchange take only subject tokens that the partner signed: with its client secret, or with one of --subject-keys."`
-	SubjectKeys               string   `placeholder:"FILE" help:"File with the partner's public keys (JWKS); - removes them." type:"path"`
+	SubjectKeys               string   `placeholder:"FILE" help:"File with the partner's public keys (JWKS), for RS256 or ES256; - removes them." type:"path"`
 }
 
 // Run changes the partner.

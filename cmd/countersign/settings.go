@@ -15,38 +15,60 @@ import (
 // errNothing answers a change that changes nothing: most likely a flag was forgotten.
 var errNothing = errors.New("nothing to change: give at least one setting, see --help")
 
-// settingFlags are the settings that partners and accounts have alike.
+// settingFlags are the settings that partners and accounts have alike. The word
+// inherit unsets one: an account then has its partner's again, a partner the server's.
 type settingFlags struct {
-	MemberIdentification string        `enum:",new browser,always,link" default:"" help:"When members prove their mailbox by a code: 'new browser' (the server's default), 'always', 'link' (never)."`
-	SoftLease            time.Duration `help:"How long a member may look at the signing page before touching it (90s)."`
-	HardLease            time.Duration `help:"How long a lease lives after the last sign of life (15m)."`
-	Heartbeat            time.Duration `help:"How often the signing page gives one (30s)."`
-	MaxHold              time.Duration `help:"How long one member may hold while others wait (1h)."`
-	RemindFirst          time.Duration `help:"How long after the invitation a signer is reminded (72h)."`
-	RemindEvery          time.Duration `help:"How long after one reminder the next one goes out (72h)."`
-	RemindAtMost         reminders     `placeholder:"N" help:"How many reminders a signer gets at most: 1 to 10, or none (none)."`
-	SenderName           string        `help:"Name shown as the sender in mails and on the signing page."`
-	Logo                 string        `placeholder:"FILE" help:"Picture for mails and the signing page, PNG or JPEG, up to 64 KiB; - removes it." type:"path"`
+	MemberIdentification string    `enum:",new browser,always,link,inherit" default:"" help:"When members prove their mailbox by a code: 'new browser' (the server's default), 'always', 'link' (never)."`
+	SoftLease            span      `placeholder:"DURATION" help:"How long a member may look at the signing page before touching it (90s)."`
+	HardLease            span      `placeholder:"DURATION" help:"How long a lease lives after the last sign of life (15m)."`
+	Heartbeat            span      `placeholder:"DURATION" help:"How often the signing page gives one (30s)."`
+	MaxHold              span      `placeholder:"DURATION" help:"How long one member may hold while others wait (1h)."`
+	RemindFirst          span      `placeholder:"DURATION" help:"How long after the invitation a signer is reminded (72h)."`
+	RemindEvery          span      `placeholder:"DURATION" help:"How long after one reminder the next one goes out (72h)."`
+	RemindAtMost         reminders `placeholder:"N" help:"How many reminders a signer gets at most: 1 to 10, or none (none)."`
+	SenderName           string    `help:"Name shown as the sender in mails and on the signing page."`
+	Logo                 string    `placeholder:"FILE" help:"Picture for mails and the signing page, PNG or JPEG, up to 64 KiB; - removes it." type:"path"`
 }
 
 func (f *settingFlags) settings() directory.Settings {
-	return directory.Settings{MemberIdentification: f.MemberIdentification, SoftLease: f.SoftLease, HardLease: f.HardLease,
-		Heartbeat: f.Heartbeat, MaxHold: f.MaxHold, RemindFirst: f.RemindFirst, RemindEvery: f.RemindEvery,
-		RemindAtMost: int(f.RemindAtMost), SenderName: f.SenderName}
+	return directory.Settings{MemberIdentification: f.MemberIdentification, SoftLease: time.Duration(f.SoftLease), HardLease: time.Duration(f.HardLease),
+		Heartbeat: time.Duration(f.Heartbeat), MaxHold: time.Duration(f.MaxHold), RemindFirst: time.Duration(f.RemindFirst),
+		RemindEvery: time.Duration(f.RemindEvery), RemindAtMost: int(f.RemindAtMost), SenderName: f.SenderName}
+}
+
+// span is a time that a setting takes; 0 says nothing.
+type span time.Duration
+
+// UnmarshalText reads a duration above 0, or inherit.
+func (s *span) UnmarshalText(text []byte) error {
+	if string(text) == directory.Inherit {
+		*s = span(directory.InheritTime)
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d <= 0 {
+		return errors.New("want a duration such as 90s, or inherit")
+	}
+	*s = span(d)
+	return nil
 }
 
 // reminders is a number of reminders; 0 says nothing.
 type reminders int
 
-// UnmarshalText reads a number, or none.
+// UnmarshalText reads a number, none, or inherit.
 func (r *reminders) UnmarshalText(text []byte) error {
-	if string(text) == "none" {
+	switch string(text) {
+	case "none":
 		*r = directory.NoReminders
+		return nil
+	case directory.Inherit:
+		*r = directory.InheritNumber
 		return nil
 	}
 	n, err := strconv.Atoi(string(text))
 	if err != nil || n < 1 {
-		return errors.New("want a number from 1, or none")
+		return errors.New("want a number from 1, none, or inherit")
 	}
 	*r = reminders(n)
 	return nil

@@ -36,6 +36,8 @@ type Authn struct {
 	news      atomic.Pointer[news]
 	following sync.Mutex // held while news are read, so that none are replaced by older ones
 	makingRSA sync.Mutex
+	learning  sync.Mutex
+	learnt    time.Duration // when learn last asked, by sinceStart; learning is held
 	verified  *cache[[sha256.Size]byte, *verified]
 	clients   *cache[string, *clientRecord]
 	revoked   *revocations
@@ -81,6 +83,7 @@ func New(ctx context.Context, d *db.DB, box *secret.Box, post *mail.Post, issuer
 		db: d, box: box, post: post, issuer: issuer, log: log,
 		verified: newCache[[sha256.Size]byte, *verified](tokenHalf), clients: newCache[string, *clientRecord](clientHalf),
 		revoked:    &revocations{until: map[string]int64{}},
+		learnt:     -followEvery,
 		sinceStart: func() time.Duration { return time.Since(start) },
 	}
 	for _, o := range opts {
@@ -172,10 +175,23 @@ func (a *Authn) follow(ctx context.Context) error {
 	return err
 }
 
-// catchUp makes this process know at once what it has just taken away itself.
-// Failing that, Run will tell it soon.
+// catchUp makes this process know at once what is new, such as what it has just
+// taken away itself. Failing that, Run will tell it soon.
 func (a *Authn) catchUp(ctx context.Context) {
 	a.complain(ctx, a.follow(context.WithoutCancel(ctx)))
+}
+
+// learn is the keys after another look into the database, for a token whose key
+// was not heard of: of an algorithm's first key, which signs at once. It looks at
+// most as often as Run does, whoever asks.
+func (a *Authn) learn(ctx context.Context) keyring {
+	a.learning.Lock()
+	defer a.learning.Unlock()
+	if at := a.sinceStart(); at-a.learnt >= followEvery {
+		a.learnt = at
+		a.catchUp(ctx)
+	}
+	return a.news.Load().keys
 }
 
 // current is the news and the database's time, unless nothing was heard for too

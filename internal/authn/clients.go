@@ -120,7 +120,7 @@ func addClient(tx *db.Tx, u directory.User, rights []authz.Right) (id string, er
 }
 
 // newSecret gives a client a new secret of 256 bits. The old one and the tokens
-// it gave die. NotFound "client.unknown".
+// it gave die. NotFound "client.unknown"; Denied "client.disabled".
 func (a *Authn) newSecret(tx *db.Tx, clientID string) (clientSecret string, err error) {
 	clientSecret, _, err = a.replaceSecret(tx, clientID, 0)
 	if err == nil {
@@ -139,6 +139,9 @@ func (a *Authn) replaceSecret(tx *db.Tx, clientID string, overlap time.Duration)
 	if errors.Is(err, db.ErrNone) {
 		err = unknownClient()
 	}
+	if err == nil && row.Disabled {
+		err = disabledClient()
+	}
 	return clientSecret, row.client(), err
 }
 
@@ -150,7 +153,8 @@ func unknownClient() error {
 // Without overlap the old secret and every token of the client die, here at once
 // and on other replicas within a second. With overlap, at most 7 days, the old
 // secret stays good for that long and tokens live on; a secret before the old one
-// dies. It is the operator's act. NotFound "client.unknown", Invalid "overlap.range".
+// dies. It is the operator's act. NotFound "client.unknown", Invalid
+// "overlap.range", Denied "client.disabled" once it is revoked.
 func (a *Authn) RotateSecret(ctx context.Context, clientID string, overlap time.Duration) (clientSecret string, err error) {
 	if overlap < 0 || overlap > maxOverlap || overlap%time.Millisecond != 0 {
 		return "", errs.New(errs.Invalid, "overlap.range", "Two secrets may overlap for 0 to 7 days.").On("overlap")

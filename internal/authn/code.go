@@ -176,9 +176,18 @@ func (a *Authn) proven(tx *db.Tx, session, cookie string, p Person, pkg string) 
 	return tell(tx, p, pkg, "mailbox.proven", nil)
 }
 
-// tell records an event of a person in a browser.
+// tell records an event of a person in a browser, by the address that others see just now.
 func tell(tx *db.Tx, p Person, pkg, event string, refused error) error {
 	e := audit.Event{Type: event, Account: p.Account, Package: pkg, Actor: audit.Person(p.User, p.Name, p.Email, "", "")}
+	if p.User != "" {
+		u, err := directory.UserByID(tx, p.User)
+		if err != nil {
+			return err
+		}
+		if u.EmailAlias != "" { // others see the alias, the log keeps the mailbox
+			e.Actor.Email, e.Personal = u.EmailAlias, map[string]string{"mailbox": p.Email}
+		}
+	}
 	if refused, ok := errors.AsType[*errs.Error](refused); ok {
 		e.Refused, e.Detail = true, map[string]string{"why": refused.What}
 	}

@@ -11,7 +11,8 @@
 //	id, secret ──TechnicalToken──▶ actor ─┐
 //	e-mail address in a subject token ────┴──Exchange──▶ user token
 //
-// All are checked without the database. Taking away works by generations: a
+// All are checked without the database, which is looked into only for a key that
+// was not heard of. Taking away works by generations: a
 // token carries those of its client, user, account and partner at the time it
 // was given, and is dead once one of them has been raised. The last two kinds of
 // token have only the vendor's claims and standard ones, so theirs travel in one

@@ -42,13 +42,17 @@ func (a *Authn) Exchange(ctx context.Context, in ExchangeRequest) (Token, error)
 	if err != nil {
 		return Token{}, hideDisabled(err)
 	}
-	actor, ok := a.recognise(n, in.ActorToken)
+	actor, ok := a.recognise(ctx, n, in.ActorToken)
 	if !ok || actor.principal.Kind != authz.Technical || actor.principal.Client != c.ID ||
 		!a.good(n, actor) || actor.expired(now) || actor.early(now) {
 		return Token{}, errs.New(errs.Unauthenticated, "actor.invalid", "The actor token is not a valid token of this client.").On("actor_token")
 	}
 	x := exchange{ExchangeRequest: in, client: c, actor: actor.principal, now: now, token: secret.NewGUID()}
 	x.subject, x.readable = readSubject(in.SubjectToken)
+	key, err := a.signingKey(ctx, c.Alg, now) // before the log names the token
+	if err != nil {
+		return Token{}, err
+	}
 	err = a.db.Write(ctx, func(tx *db.Tx) error {
 		if err := x.look(tx, a); err != nil {
 			return err
@@ -59,7 +63,7 @@ func (a *Authn) Exchange(ctx context.Context, in ExchangeRequest) (Token, error)
 		return Token{}, a.refuse(ctx, x, err)
 	}
 	t := newToken(userLife, x.granted)
-	t.Access, err = a.sign(ctx, c.Alg, a.userClaims(x.token, c.ID, x.may.SenderID, x.standing(n), strings.Join(x.granted, ","), now), now)
+	t.Access, err = key.token(a.userClaims(x.token, c.ID, x.may.SenderID, x.standing(n), strings.Join(x.granted, ","), now))
 	if err != nil {
 		return Token{}, err
 	}
@@ -95,8 +99,12 @@ func (x *exchange) look(tx *db.Tx, a *Authn) (err error) {
 	if x.granted, err = x.scopes(); err != nil {
 		return err
 	}
-	if !x.readable || !a.accepts(x.subject, x.may, x.ClientSecret, x.now) {
-		return errs.New(errs.Invalid, "subject.malformed", "The subject token cannot be read, or names no e-mail address.").On("subject_token")
+	doubt := errors.New("it is no JWT of one address: three or two parts, each a JSON object in base64url, with email or user_email")
+	if x.readable {
+		doubt = a.doubts(x.subject, x.may, x.ClientSecret, x.now)
+	}
+	if doubt != nil {
+		return errs.New(errs.Invalid, "subject.malformed", "The subject token cannot be taken.").On("subject_token").Because(doubt)
 	}
 	x.sought = true
 	if x.may.User == "" {

@@ -321,10 +321,14 @@ func TestT15SubjectsLookAlike(t *testing.T) {
 
 // subjectEmail is the address that a subject token may name.
 func (h *house) subjectEmail(token string, p directory.Delegation, clientSecret string, now time.Time) (string, error) {
-	if s, ok := readSubject(token); ok && h.accepts(s, p, clientSecret, now) {
-		return s.email, nil
+	s, ok := readSubject(token)
+	if !ok {
+		return "", errs.New(errs.Invalid, "subject.malformed", "")
 	}
-	return "", errs.New(errs.Invalid, "subject.malformed", "")
+	if doubt := h.doubts(s, p, clientSecret, now); doubt != nil {
+		return "", errs.New(errs.Invalid, "subject.malformed", "").Because(doubt)
+	}
+	return s.email, nil
 }
 
 func TestSubjectForms(t *testing.T) {
@@ -511,6 +515,13 @@ func TestStrictSubject(t *testing.T) {
 	for name, token := range bad {
 		if email, err := h.subjectEmail(token, p, sec, now); email != "" {
 			t.Errorf("%s names %q, %v", name, email, err)
+		}
+	}
+	for name, why := range map[string]string{"unsecured": "alg is none: the partner must sign", "HS256 of another secret": "HS256: the signature", "HS512": "alg is none of",
+		"ES256 of a stranger": "no registered key", "exp missing": "exp is missing", "exp over": "exp is over", "iat missing": "iat is missing", "iat later": "iat is",
+		"aud missing": "aud is neither", "aud another": "aud is neither"} {
+		if _, err := h.subjectEmail(bad[name], p, sec, now); !strings.Contains(err.Error(), why) || strings.Contains(err.Error(), "other.example") {
+			t.Errorf("%s: the log would say %v", name, err)
 		}
 	}
 	// Where signed ones are not asked for, one that says RS256 or ES256 must be, nevertheless.

@@ -17,14 +17,14 @@ type Inspection struct {
 
 // Inspect tells whether token is a good one of the client. Of one that has only
 // expired it tells when. What the token says it tells those who send the
-// client's secret; a wrong one is as none. Without a secret the database is not
-// asked. Unavailable "authn.stale".
+// client's secret; a wrong one is as none. Without a secret the database is asked
+// only for a key of ours that was not heard of. Unavailable "authn.stale".
 func (a *Authn) Inspect(ctx context.Context, clientID, clientSecret, token string) (Inspection, error) {
 	n, now, err := a.current()
 	if err != nil {
 		return Inspection{}, err
 	}
-	v, ok := a.recognise(n, token)
+	v, ok := a.recognise(ctx, n, token)
 	if !ok || v.principal.Client != clientID || !a.good(n, v) || v.early(now) {
 		return Inspection{}, nil
 	}
@@ -40,7 +40,7 @@ func (a *Authn) Inspect(ctx context.Context, clientID, clientSecret, token strin
 	if err != nil {
 		return Inspection{}, err
 	}
-	if payload, ok := n.keys.open(token); ok {
+	if payload, ok := a.news.Load().keys.open(token); ok {
 		err = json.Unmarshal(payload, &found.Claims)
 	}
 	return found, err

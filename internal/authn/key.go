@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -111,6 +112,16 @@ func (r keyring) verifying(header string) (tokenKey, bool) {
 		return tokenKey{}, false
 	}
 	return r[i], true
+}
+
+// stranger reports a token with a header of ours and a key that is not among these.
+func (r keyring) stranger(token string) bool {
+	head, _, _ := strings.Cut(token, ".")
+	if _, known := r.verifying(head + "."); known {
+		return false
+	}
+	text, err := base64.RawURLEncoding.DecodeString(head)
+	return err == nil && strings.HasPrefix(string(text), `{"alg":"`) && strings.HasSuffix(string(text), `","typ":"at+jwt"}`)
 }
 
 type keyRow struct {
@@ -236,14 +247,15 @@ func (a *Authn) signingKey(ctx context.Context, alg string, now time.Time) (toke
 	}
 	a.makingRSA.Lock()
 	defer a.makingRSA.Unlock()
-	if err := a.renewRSA(ctx); err != nil {
-		return tokenKey{}, err
+	for range 2 { // the number of the first may go to a key that another replica makes
+		if err := a.renewRSA(ctx); err != nil {
+			return tokenKey{}, err
+		}
+		if key, ok := a.news.Load().keys.signing(alg, now); ok {
+			return key, nil
+		}
 	}
-	key, ok := a.news.Load().keys.signing(alg, now)
-	if !ok {
-		return key, fmt.Errorf("there is no %s key", alg)
-	}
-	return key, nil
+	return tokenKey{}, fmt.Errorf("there is no %s key", alg)
 }
 
 // JWKS is the set of public keys that check our tokens (RFC 7517 §5), as JSON.

@@ -44,7 +44,8 @@ type NewPlatformUser struct {
 //
 // Denied "right.missing"; Invalid "name.missing", "name.malformed",
 // "email.malformed", "text.malformed", "data.malformed", "user_type.unknown",
-// "role.unknown"; Conflict "email.taken".
+// "role.unknown"; Conflict "email.taken"; Denied "seats.exceeded", which an
+// Integration user needs none of.
 func (a *Authn) CreatePlatformUser(ctx context.Context, p authz.Principal, in NewPlatformUser) (u directory.User, err error) {
 	role, err := in.check()
 	if err != nil {
@@ -96,16 +97,12 @@ func roleOf(id, name string) (Role, error) {
 	return Roles[i], nil
 }
 
-// managing runs an act of who has the right to manage users, and makes known here what it took away.
+// managing runs an act of who has the right to manage users.
 func (a *Authn) managing(ctx context.Context, p authz.Principal, act func(*db.Tx) error) error {
 	if err := p.Need(authz.ManageUsers); err != nil {
 		return err
 	}
-	err := a.db.Write(ctx, act)
-	if err == nil {
-		a.catchUp(ctx)
-	}
-	return err
+	return a.db.Write(ctx, act)
 }
 
 func record(tx *db.Tx, p authz.Principal, event string, u directory.User) error {
@@ -144,8 +141,8 @@ func (a *Authn) looking(ctx context.Context, p authz.Principal, look func(*db.Tx
 // one and the tokens it gave die within a second; the new one is shown here and
 // never again.
 //
-// Denied "right.missing", "user.inactive"; NotFound "user.unknown"; Invalid
-// "client.none" when the user is no integration user.
+// Denied "right.missing", "user.inactive", "client.disabled"; NotFound
+// "user.unknown"; Invalid "client.none" when the user is no integration user.
 func (a *Authn) NewSecret(ctx context.Context, p authz.Principal, platformID string) (clientID, clientSecret string, err error) {
 	err = a.managing(ctx, p, func(tx *db.Tx) error {
 		u, err := directory.UserByPlatformID(tx, p.Account, platformID)
@@ -173,6 +170,7 @@ func (a *Authn) NewSecret(ctx context.Context, p authz.Principal, platformID str
 	if err != nil {
 		return "", "", err
 	}
+	a.catchUp(ctx)
 	return clientID, clientSecret, nil
 }
 
@@ -193,7 +191,8 @@ func (a *Authn) PlatformUsers(ctx context.Context, p authz.Principal, alive *boo
 	return list, count, err
 }
 
-// UpdatePlatformUser changes a user. A role is given by its name. Denied
+// UpdatePlatformUser changes a user. A role is given by its name; a sender with
+// a new address must prove it, whoever vouched for the old one. Denied
 // "right.missing"; NotFound "user.unknown"; Invalid as CreatePlatformUser and
 // "user.status"; Conflict "email.taken".
 func (a *Authn) UpdatePlatformUser(ctx context.Context, p authz.Principal, platformID string, c directory.UserChange) (u directory.User, err error) {
@@ -219,18 +218,20 @@ func (a *Authn) DeactivatePlatformUser(ctx context.Context, p authz.Principal, p
 }
 
 // RestorePlatformUser brings a deactivated user back; tokens of before stay dead.
-// Denied "right.missing"; NotFound "user.unknown"; Conflict "email.taken".
+// Denied "right.missing", "seats.exceeded"; NotFound "user.unknown"; Conflict
+// "email.taken".
 func (a *Authn) RestorePlatformUser(ctx context.Context, p authz.Principal, platformID string) (directory.User, error) {
 	return a.change(ctx, p, platformID, "user.restored", func(tx *db.Tx, was directory.User) (directory.User, error) {
 		return directory.Restore(tx, was.ID)
 	})
 }
 
+// change runs an act on one user and makes known here what it took away.
 func (a *Authn) change(ctx context.Context, p authz.Principal, platformID, event string,
 	act func(*db.Tx, directory.User) (directory.User, error)) (u directory.User, err error) {
-	err = a.managing(ctx, p, func(tx *db.Tx) error {
-		was, err := directory.UserByPlatformID(tx, p.Account, platformID)
-		if err != nil {
+	var was directory.User
+	err = a.managing(ctx, p, func(tx *db.Tx) (err error) {
+		if was, err = directory.UserByPlatformID(tx, p.Account, platformID); err != nil {
 			return err
 		}
 		if u, err = act(tx, was); err != nil {
@@ -240,6 +241,9 @@ func (a *Authn) change(ctx context.Context, p authz.Principal, platformID, event
 	})
 	if err != nil {
 		return directory.User{}, err
+	}
+	if u.Generation != was.Generation {
+		a.catchUp(ctx)
 	}
 	return u, nil
 }

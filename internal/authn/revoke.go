@@ -65,7 +65,7 @@ func (a *Authn) Invalidate(ctx context.Context, clientID, clientSecret, token st
 	if err != nil {
 		return hideDisabled(err)
 	}
-	v, ok := a.recognise(n, token)
+	v, ok := a.recognise(ctx, n, token)
 	if !ok || v.principal.Client != c.ID || v.expired(now) || !a.good(n, v) {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	stdjson "encoding/json"
+	"errors"
 	"math/big"
 	"slices"
 	"strings"
@@ -41,25 +42,35 @@ type subjectClaims struct {
 	Audience  jsontext.Value `json:"aud"`
 }
 
-// accepts says whether a subject token may name the user (Acrobat Sign Embed
-// 2.0, Create an Embed user token). The token proves nothing by itself: trust
+// doubts says why a subject token may not name the user, for the log, with nothing
+// of the token in it; nil: it may (Acrobat Sign Embed 2.0, Create an Embed user token). The token proves nothing by itself: trust
 // comes from the client's secret and the actor's token. So it may be unsecured
 // (alg none, in two or three parts), or HS256 under whatever key. Of a partner
 // who asks for signed ones it must be signed: HS256 with the client's secret, or
 // RS256 or ES256 with a key that the partner registered; it then needs exp, iat
 // and aud.
-func (a *Authn) accepts(s subject, p directory.Delegation, clientSecret string, now time.Time) bool {
-	strict := p.RequireSignedSubjectToken
-	ok := false
+func (a *Authn) doubts(s subject, p directory.Delegation, clientSecret string, now time.Time) error {
+	signed := p.RequireSignedSubjectToken
 	switch s.header.Alg {
 	case "none":
-		ok = !strict && len(s.signature) == 0
+		if signed || len(s.signature) > 0 {
+			return errors.New("alg is none: the partner must sign the token, or send no signature")
+		}
 	case "HS256":
-		ok = s.parts == 3 && (!strict || s.macBy(clientSecret))
+		if s.parts != 3 || signed && !s.macBy(clientSecret) {
+			return errors.New("HS256: the signature is missing, or not made with the client's secret")
+		}
 	case RS256, "ES256":
-		ok, strict = s.signedBy(p.SubjectKeys), true
+		if signed = true; !s.signedBy(p.SubjectKeys) {
+			return errors.New("RS256 or ES256: no registered key of the partner made the signature (see alg, kid and use)")
+		}
+	default:
+		return errors.New("alg is none of none, HS256, RS256, ES256")
 	}
-	return ok && s.claims.timely(now) && (!strict || a.meant(s.claims, now))
+	if err := s.claims.timely(now); err != nil || !signed {
+		return err
+	}
+	return a.meant(s.claims, now)
 }
 
 // subject is a subject token taken apart.
@@ -149,21 +160,27 @@ func (s subject) signedWith(k jose.JSONWebKey) bool {
 }
 
 // timely honours exp and nbf when they are there.
-func (c subjectClaims) timely(now time.Time) bool {
+func (c subjectClaims) timely(now time.Time) error {
 	expires, ok := numericDate(c.Expires)
 	if !ok || c.Expires != nil && float64(now.UnixMilli()) >= expires*1000 {
-		return false
+		return errors.New("exp is over, or no number")
 	}
 	begins, ok := numericDate(c.NotBefore)
-	return ok && (c.NotBefore == nil || float64(now.Add(skew).Unix()) >= begins)
+	if !ok || c.NotBefore != nil && float64(now.Add(skew).Unix()) < begins {
+		return errors.New("nbf is to come, or no number")
+	}
+	return nil
 }
 
 // meant asks for what a signed token must say: when it was made, until when it
 // holds, and that it is for us.
-func (a *Authn) meant(c subjectClaims, now time.Time) bool {
+func (a *Authn) meant(c subjectClaims, now time.Time) error {
 	issued, ok := numericDate(c.IssuedAt)
-	if !ok || c.IssuedAt == nil || c.Expires == nil || issued > float64(now.Add(skew).Unix()) {
-		return false
+	if c.Expires == nil {
+		return errors.New("exp is missing")
+	}
+	if !ok || c.IssuedAt == nil || issued > float64(now.Add(skew).Unix()) {
+		return errors.New("iat is missing, to come, or no number")
 	}
 	var audience []string
 	if c.Audience.Kind() == '"' {
@@ -172,9 +189,12 @@ func (a *Authn) meant(c subjectClaims, now time.Time) bool {
 	} else {
 		ok = json.Unmarshal(c.Audience, &audience) == nil
 	}
-	return ok && slices.ContainsFunc(audience, func(aud string) bool {
+	if !ok || !slices.ContainsFunc(audience, func(aud string) bool {
 		return strings.TrimSuffix(aud, "/") == strings.TrimSuffix(a.issuer, "/") || slices.Contains(a.embed.TokenEndpoints, aud)
-	})
+	}) {
+		return errors.New("aud is neither this server's outside URL nor its token endpoint")
+	}
+	return nil
 }
 
 // numericDate is a number of seconds (RFC 7519 §2), 0 when there is none.

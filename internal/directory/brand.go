@@ -2,6 +2,7 @@ package directory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,6 +26,12 @@ const (
 type Brand struct {
 	Name string // of the sender; empty: none was set
 	Logo string // digest, for Directory.Logo; empty: none
+}
+
+// Known is the name that people know the account by: its sender name or its
+// channel's, else its company, else its name.
+func (a Account) Known() string {
+	return cmp.Or(a.Settings.SenderName, a.Channel.SenderName, a.Company, a.Name)
 }
 
 // BrandOf is the brand of an account, given by its internal id. NotFound "account.unknown".
@@ -96,30 +103,15 @@ func (l logo) store(tx *db.Tx) error {
 	return err
 }
 
-// SetAccountLogo gives an account, given by its internal id, a logo of its own;
-// an empty one gives it its channel's again. It is the operator's act. NotFound
-// "account.unknown"; Invalid "logo.malformed".
-func (d *Directory) SetAccountLogo(ctx context.Context, account string, data []byte) error {
-	l, err := cleanLogo(append([]byte{}, data...))
-	if err != nil {
-		return err
-	}
-	return d.db.Write(ctx, func(tx *db.Tx) error { return l.give(tx, account) })
-}
-
 // give makes the image the account's own.
 func (l logo) give(tx *db.Tx, account string) error {
 	if err := l.store(tx); err != nil {
 		return err
 	}
-	changed, err := tx.Exec(`update accounts set logo = $2, updated_ms = clock_ms() where id = $1`, account, l.digest)
-	if err == nil && changed == 0 {
-		err = unknownAccount()
-	}
-	if err != nil {
+	if _, err := tx.Exec(`update accounts set logo = $2, updated_ms = clock_ms() where id = $1`, account, l.digest); err != nil {
 		return err
 	}
-	_, err = audit.Append(tx, audit.Event{Type: "account.logo_changed", Account: account, Actor: operator,
+	_, err := audit.Append(tx, audit.Event{Type: "account.logo_changed", Account: account, Actor: operator,
 		Detail: map[string]string{"logo": l.digest}})
 	return err
 }

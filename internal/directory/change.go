@@ -2,6 +2,7 @@ package directory
 
 import (
 	"encoding/json"
+	"time"
 
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/errs"
@@ -9,7 +10,8 @@ import (
 
 // ChangeUser changes a user inside another room's act and writes no audit
 // event. Locking kills his tokens as deactivation does. A sender with a new
-// address must prove it. Invalid as AddUser and "user.status"; NotFound
+// address must prove it, also one whose partner vouched for the old one. Invalid
+// as AddUser and "user.status"; NotFound
 // "user.unknown"; Conflict "email.taken".
 func ChangeUser(tx *db.Tx, user string, c UserChange) (User, error) {
 	was, err := hold(tx, user)
@@ -30,20 +32,25 @@ func ChangeUser(tx *db.Tx, user string, c UserChange) (User, error) {
 	}
 	status, err := was.statusAfter(c, next.Email)
 	if err == nil {
-		err = moveAddress(tx, was, next.Email)
-	}
-	if err == nil && status == Locked && was.Status != Locked {
-		_, err = Raise(tx, OfUser, user)
+		now := was
+		now.Email, now.Status, now.Provisioned = next.Email, status, was.Provisioned && next.Email == was.Email
+		err = moveAddress(tx, was, now)
 	}
 	if err != nil {
 		return User{}, err
 	}
 	if _, err = tx.Exec(`update users set email = $2, first_name = $3, last_name = $4, title = $5, company = $6, phone = $7,
-			language = $8, timezone_id = $9, address = $10, type = $11, role = $12, status = $13, folded = $14, updated_ms = clock_ms()
+			language = $8, timezone_id = $9, address = $10, type = $11, role = $12, status = $13, folded = $14, updated_ms = clock_ms(),
+			provisioned = provisioned and email = $2, activated_ms = case when email = $2 then activated_ms end
 		where id = $1`, user, next.Email, next.FirstName, next.LastName, next.Title, next.Company, next.Phone,
 		next.Language, next.TimezoneID, address, next.Type, role, string(status),
 		foldedUser(next.FirstName, next.LastName, next.Email)); err != nil {
 		return User{}, err
+	}
+	if status == Locked && was.Status != Locked {
+		if _, err = Raise(tx, OfUser, user); err != nil {
+			return User{}, err
+		}
 	}
 	return UserByID(tx, user)
 }
@@ -74,6 +81,9 @@ func orJSON(change, present json.RawMessage) json.RawMessage {
 
 // statusAfter follows the states of the package comment. Invalid "user.status".
 func (u User) statusAfter(c UserChange, email string) (Status, error) {
+	if email != u.Email {
+		u.Provisioned, u.Activated = false, time.Time{} // nobody vouches for the new mailbox
+	}
 	status := u.Status
 	if c.Status != nil && *c.Status != u.Status {
 		switch {
@@ -103,18 +113,23 @@ func (u User) statusAlive() Status {
 	return Active
 }
 
-func moveAddress(tx *db.Tx, u User, email string) error {
-	if email == u.Email || u.Status == Inactive {
+// hasAddress reports that the user's address is nobody else's to have. A partner's
+// user keeps his while he is INACTIVE (Acrobat Sign Embed 2.0, USER_ALREADY_EXISTS).
+func (u User) hasAddress() bool { return u.Status != Inactive || u.Provisioned }
+
+// moveAddress claims the address the user is to have and frees the one he had.
+// Conflict "email.taken".
+func moveAddress(tx *db.Tx, was, next User) error {
+	stays := was.hasAddress() && next.hasAddress() && was.Email == next.Email
+	if next.hasAddress() && !stays {
+		if err := claimAddress(tx, next.Organisation, next.Email, next.ID); err != nil {
+			return err
+		}
+	}
+	if !was.hasAddress() || stays {
 		return nil
 	}
-	if err := claimAddress(tx, u.Organisation, email, u.ID); err != nil {
-		return err
-	}
-	return freeAddress(tx, u.Organisation, u.Email)
-}
-
-func freeAddress(tx *db.Tx, organisation, email string) error {
-	_, err := tx.Exec(`delete from user_addresses where organisation_id = $1 and email = $2`, organisation, email)
+	_, err := tx.Exec(`delete from user_addresses where organisation_id = $1 and email = $2`, was.Organisation, was.Email)
 	return err
 }
 
@@ -127,9 +142,10 @@ func hold(tx *db.Tx, user string) (User, error) {
 }
 
 // Deactivate ends a user inside another room's act: at the next statement of
-// whoever calls HoldActiveMember, within a second for his tokens. His address
-// and his seat are free again; his memberships stay, in case he is restored. It
-// writes no audit event. changed is false when he was deactivated already.
+// whoever calls HoldActiveMember, within a second for his tokens. His seat is
+// free again, and his address unless a partner made him; his memberships stay, in
+// case he is restored. It writes no audit event. changed is false when he was
+// deactivated already.
 func Deactivate(tx *db.Tx, user string) (changed bool, err error) {
 	was, err := hold(tx, user)
 	if errs.Is(err, "user.unknown") || err == nil && was.Status == Inactive {
@@ -169,13 +185,7 @@ func setStatus(tx *db.Tx, u User) error {
 // address, seat and tokens; store writes his row. The caller holds it. Conflict
 // "email.taken"; Denied "seats.exceeded".
 func changeLife(tx *db.Tx, was, next User, store func(*db.Tx, User) error) (err error) {
-	lives := next.Status != Inactive
-	if lives {
-		err = claimAddress(tx, next.Organisation, next.Email, next.ID)
-	} else {
-		err = freeAddress(tx, was.Organisation, was.Email)
-	}
-	if err != nil {
+	if err = moveAddress(tx, was, next); err != nil {
 		return err
 	}
 	// Before his row is written again: on PostgreSQL that locks the account's, by the foreign key, too weakly to wait in turn.
@@ -185,7 +195,7 @@ func changeLife(tx *db.Tx, was, next User, store func(*db.Tx, User) error) (err 
 	if err = store(tx, next); err != nil {
 		return err
 	}
-	if lives {
+	if next.Status != Inactive {
 		if holdsSeat(next.UserType) {
 			err = takeSeat(tx, next.Account, true)
 		}

@@ -1,9 +1,15 @@
 package directory
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 
 	"countersign.dev/internal/db"
@@ -14,8 +20,8 @@ import (
 const byTheOperator = "operator"
 
 // SetPartnerStatus activates a partner or deactivates it; deactivation kills
-// within a second what was given out for its users. Nothing happens when it is
-// so already. It is the operator's act. NotFound "partner.unknown"; Invalid
+// within a second what was given out for its users, and leaves its accounts and
+// their own clients alone. Nothing happens when it is so already. It is the operator's act. NotFound "partner.unknown"; Invalid
 // "partner.status".
 func (d *Directory) SetPartnerStatus(ctx context.Context, outerID string, s PartnerStatus) (out Partner, err error) {
 	if s != PartnerActive && s != PartnerInactive {
@@ -48,10 +54,10 @@ func (d *Directory) SetPartnerStatus(ctx context.Context, outerID string, s Part
 
 // PartnerChange changes a partner.
 type PartnerChange struct {
-	Settings                  Settings // of the channel; what is zero stays
+	Settings                  Settings // of the channel; what is zero stays, what is Inherit is unset
 	Logo                      []byte   // PNG or JPEG; nil keeps, empty removes
 	RequireSignedSubjectToken *bool    // nil keeps
-	SubjectKeys               []byte   // JSON Web Key Set; nil keeps, empty removes
+	SubjectKeys               []byte   // JSON Web Key Set of public keys; nil keeps, empty removes
 	Domains                   []string // of those that the organisation has proved; nil keeps, empty takes all
 }
 
@@ -75,11 +81,11 @@ func (d *Directory) SetPartner(ctx context.Context, outerID string, c PartnerCha
 		if err != nil {
 			return err
 		}
-		what, err := set.store(tx, id)
+		told, err := set.store(tx, id)
 		if err != nil {
 			return err
 		}
-		return recordPartner(tx, "partner.changed", operator, id, map[string]string{"changed": strings.Join(what, ",")})
+		return recordPartner(tx, "partner.changed", operator, id, told)
 	})
 }
 
@@ -105,58 +111,97 @@ func (c PartnerChange) clean() (set cleanChange, err error) {
 	return set, goodKeys(c.SubjectKeys)
 }
 
-// goodKeys refuses what is no JSON Web Key Set (RFC 7517 §5) by its looks. Invalid "keys.malformed".
+// subjectKey is what of a JSON Web Key says whether a subject token can be checked with it.
+type subjectKey struct {
+	Type    string `json:"kty"`
+	Curve   string `json:"crv"`
+	Use     string `json:"use"`
+	Modulus string `json:"n"`
+	Private string `json:"d"` // of a private key
+	Secret  string `json:"k"` // of a symmetric one
+}
+
+// serves reports a key for RS256 or ES256.
+func (k subjectKey) serves() bool {
+	const modulus = 2048 / 8
+	strong := k.Type == "RSA" && base64.RawURLEncoding.DecodedLen(len(k.Modulus)) >= modulus
+	return (strong || k.Type == "EC" && k.Curve == "P-256") && (k.Use == "" || k.Use == "sig")
+}
+
+// goodKeys refuses by its looks what is no JSON Web Key Set (RFC 7517 §5), has a
+// secret in it, or no key that serves. Invalid "keys.malformed".
 func goodKeys(text []byte) error {
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
+	if len(text) == 0 {
+		return nil
 	}
-	if len(text) != 0 && (len(text) > maxJSON || json.Unmarshal(text, &set) != nil || len(set.Keys) == 0) {
-		return errs.New(errs.Invalid, "keys.malformed", "The keys are a JSON Web Key Set of at most %d bytes.", maxJSON).On("subjectKeys")
+	var set struct {
+		Keys []subjectKey `json:"keys"`
+	}
+	secret := func(k subjectKey) bool { return k.Private != "" || k.Secret != "" }
+	if len(text) > maxJSON || json.Unmarshal(text, &set) != nil || !slices.ContainsFunc(set.Keys, subjectKey.serves) || slices.ContainsFunc(set.Keys, secret) {
+		return errs.New(errs.Invalid, "keys.malformed",
+			"The keys are a JSON Web Key Set of at most %d bytes: public ones only, at least one for RS256 or ES256.", maxJSON).On("subjectKeys")
 	}
 	return nil
 }
 
-// store writes what changes and names it. The caller holds the partner's row.
-func (c cleanChange) store(tx *db.Tx, id string) (what []string, err error) {
+// column is one column of a partner's row that changes.
+type column struct {
+	name  string // also in audit events
+	value any
+	told  string // the value in audit events
+}
+
+// store writes what changes and tells it for the audit event. The caller holds the partner's row.
+func (c cleanChange) store(tx *db.Tx, id string) (told map[string]string, err error) {
 	was, err := onePartner(tx, `where p.id = $1`, id)
 	if err != nil {
 		return nil, err
 	}
-	set := func(name, column string, value any) {
-		if err == nil {
-			what = append(what, name)
-			_, err = tx.Exec(`update partners set `+column+` = $2 where id = $1`, id, value)
-		}
+	columns, err := c.columns(tx, was)
+	if err == nil && c.logo != nil {
+		err = c.logo.store(tx)
 	}
+	told = map[string]string{}
+	for _, set := range columns {
+		if err == nil {
+			_, err = tx.Exec(`update partners set `+set.name+` = $2 where id = $1`, id, set.value)
+		}
+		told[set.name] = set.told
+	}
+	return told, err
+}
+
+// columns are those that change. Invalid "settings.range", "domain.not_eligible"; NotFound "domains.none".
+func (c cleanChange) columns(tx *db.Tx, was Partner) (list []column, err error) {
 	if c.Settings != (Settings{}) {
-		next := c.Settings.Or(was.Settings)
+		next := was.Settings.changedBy(c.Settings)
 		if err = next.consistent(); err != nil {
 			return nil, err
 		}
-		set("settings", "settings", db.AsJSON(next))
+		list = append(list, column{"settings", db.AsJSON(next), next.text()})
 	}
-	if c.logo != nil && err == nil {
-		if err = c.logo.store(tx); err == nil {
-			set("logo", "logo", c.logo.digest)
-		}
+	if c.logo != nil {
+		list = append(list, column{"logo", c.logo.digest, cmp.Or(c.logo.digest, none)})
 	}
 	if c.RequireSignedSubjectToken != nil {
-		set("require_signed", "require_signed", *c.RequireSignedSubjectToken)
+		list = append(list, column{"require_signed", *c.RequireSignedSubjectToken, strconv.FormatBool(*c.RequireSignedSubjectToken)})
 	}
-	if c.SubjectKeys != nil {
-		var keys *string
-		if len(c.SubjectKeys) > 0 {
-			text := string(c.SubjectKeys)
-			keys = &text
+	if len(c.SubjectKeys) > 0 {
+		sum := sha256.Sum256(c.SubjectKeys)
+		list = append(list, column{"subject_keys", string(c.SubjectKeys), hex.EncodeToString(sum[:])})
+	} else if c.SubjectKeys != nil {
+		list = append(list, column{"subject_keys", nil, none})
+	}
+	if c.Domains != nil {
+		domains, err := eligible(tx, was.Organisation, c.Domains)
+		if err != nil {
+			return nil, err
 		}
-		set("subject_keys", "subject_keys", keys)
+		list = append(list, column{"domains", db.AsJSON(domains), strings.Join(domains, " ")})
 	}
-	if c.Domains != nil && err == nil {
-		domains, refusal := eligible(tx, was.Organisation, c.Domains)
-		if refusal != nil {
-			return nil, refusal
-		}
-		set("domains", "domains", db.AsJSON(domains))
-	}
-	return what, err
+	return list, nil
 }
+
+// none is how audit events tell what was removed.
+const none = "none"

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"errors"
+	"slices"
 
 	"countersign.dev/internal/db"
 )
@@ -22,6 +23,7 @@ type Delegation struct {
 type delegationRow struct {
 	OrganisationID, PartnerID, PartnerStatus string
 	RequireSigned                            bool
+	Domains                                  db.JSON[[]string]
 	SubjectKeys                              *string
 	PartnerGeneration, UserGeneration        int64
 	AccountID, UserID, SenderID              *string
@@ -29,14 +31,14 @@ type delegationRow struct {
 
 // DelegationOf finds the partner of a technical account, whatever its state, by
 // the client id, and the user of an address among those of its accounts who are
-// neither locked nor deactivated. It is one statement, whoever is found. NotFound
-// "partner.unknown".
+// neither locked nor deactivated; an address outside the partner's domains is
+// nobody's. It is one statement, whoever is found. NotFound "partner.unknown".
 func DelegationOf(tx *db.Tx, client, email string) (Delegation, error) {
 	if email, _ = CanonicalEmail(email); !storable(client) {
 		client = "" // nobody's
 	}
 	r, err := db.One[delegationRow](tx, `select p.organisation_id, p.id as partner_id, p.status as partner_status, p.require_signed,
-			p.subject_keys, u.account_id, u.id as user_id, u.sender_id,
+			p.domains, p.subject_keys, u.account_id, u.id as user_id, u.sender_id,
 			coalesce((select g.generation from generations g where g.kind = 'partner' and g.id = p.id), 0) as partner_generation,
 			coalesce((select g.generation from generations g where g.kind = 'user' and g.id = u.id), 0) as user_generation
 		from partners p
@@ -46,6 +48,9 @@ func DelegationOf(tx *db.Tx, client, email string) (Delegation, error) {
 		where p.client_id = $1`, client, email)
 	if errors.Is(err, db.ErrNone) {
 		return Delegation{}, unknownPartner()
+	}
+	if !slices.Contains(r.Domains.V, domainOf(email)) {
+		r.UserID = nil
 	}
 	return r.delegation(), err
 }

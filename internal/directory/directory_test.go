@@ -175,7 +175,7 @@ func TestAccountAndSettings(t *testing.T) {
 			t.Errorf("settings of a new account: %+v", s)
 		}
 		want := directory.Settings{MemberIdentification: directory.Always, SoftLease: 10 * time.Second}
-		if err := h.SetSettings(t.Context(), h.home.ID, want); err != nil {
+		if err := h.SetAccount(t.Context(), h.home.OuterID, want, nil); err != nil {
 			t.Fatal(err)
 		}
 		h.write(func(tx *db.Tx) error {
@@ -191,9 +191,9 @@ func TestAccountAndSettings(t *testing.T) {
 		for _, s := range []directory.Settings{
 			{MemberIdentification: "never"}, {SoftLease: -1}, {HardLease: time.Hour * 25}, {Heartbeat: 16 * time.Minute}, {MaxHold: 1},
 		} {
-			refused(t, h.SetSettings(t.Context(), h.home.ID, s), errs.Invalid, "settings.range")
+			refused(t, h.SetAccount(t.Context(), h.home.OuterID, s, nil), errs.Invalid, "settings.range")
 		}
-		refused(t, h.SetSettings(t.Context(), "nobody", want), errs.NotFound, "account.unknown")
+		refused(t, h.SetAccount(t.Context(), "nobody", want, nil), errs.NotFound, "account.unknown")
 		if n := h.count(`select count(*) from accounts`); n != 1 {
 			t.Errorf("%d accounts", n)
 		}

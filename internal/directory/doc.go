@@ -2,9 +2,10 @@
 // provision accounts, the accounts' users, and the groups those sign in.
 //
 // An organisation has accounts, an account has users. A user's e-mail address,
-// in canonical form, is unique among the organisation's living users; who gets
-// the address of a deactivated user is a new user and inherits nothing. A
-// sender is a user who may send packages and be a member of groups.
+// in canonical form, is unique among the organisation's users: the living, and
+// the deactivated ones that a partner made. Who gets the address of another
+// deactivated user is a new user and inherits nothing. A sender is a user who may
+// send packages and be a member of groups.
 //
 //	INVITED ──first proof of the mailbox──▶ ACTIVE ◀──▶ LOCKED
 //	   └──────────────┬──────────────────────┴──────────┘
@@ -13,13 +14,15 @@
 // A partner is a software vendor with a technical account of one organisation.
 // It makes accounts for its customers, and users with addresses in the domains
 // that the organisation has proved. It vouches for their mailboxes: such a user
-// is ACTIVE at once and never INVITED.
+// is ACTIVE at once, and INVITED only when the account gives him another address.
 //
 //	register ──▶ INACTIVE ◀──operator──▶ ACTIVE
 //
-// Nobody of a partner that is not ACTIVE can do anything. A partner's channel
-// holds settings that its accounts inherit: what an account sets narrows them
-// and never widens (Account.Effective). An account's seats are counted exactly
+// A partner that is not ACTIVE can do nothing by its technical account or in the
+// name of its users. Its accounts go on, with their own clients, packages under
+// way and signers: they are its customers' business. A partner's channel holds
+// settings that its accounts inherit: what an account sets narrows them and never
+// widens (Account.Effective). An account's seats are counted exactly
 // while it has a cap; seat.go says how. Ids outside the caller's partner are
 // unknown, and an administrator's other accounts of his partner foreign to him.
 //

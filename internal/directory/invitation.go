@@ -11,7 +11,7 @@ func (d *Directory) mailSender(tx *db.Tx, u, by User) error {
 	if err != nil {
 		return err
 	}
-	return d.send(tx, u, mail.SenderInvitation{Person: u.Name(), Account: a.Name, By: nameOf(by)})
+	return d.send(tx, u, mail.SenderInvitation{Person: u.Name(), Account: a.Known(), By: nameOf(by)})
 }
 
 // mailMembers tells members that they are in g (Conga Sign, Creating Groups).
@@ -24,7 +24,7 @@ func (d *Directory) mailMembers(tx *db.Tx, g Group, by User, members []User) err
 		return err
 	}
 	for _, u := range members {
-		if err = d.send(tx, u, mail.GroupInvitation{Person: u.Name(), Group: g.Name, Account: a.Name, By: nameOf(by)}); err != nil {
+		if err = d.send(tx, u, mail.GroupInvitation{Person: u.Name(), Group: g.Name, Account: a.Known(), By: nameOf(by)}); err != nil {
 			return err
 		}
 	}

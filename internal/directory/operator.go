@@ -20,7 +20,8 @@ func (d *Directory) Accounts(ctx context.Context) (all []Account, err error) {
 }
 
 // SetAccount changes the settings of an account, given by its outer id, and its
-// logo: what is zero stays, nil keeps the logo, an empty one removes it. It is
+// logo: what is zero stays, what is Inherit is unset and so its channel's again;
+// nil keeps the logo, an empty one removes it. It is
 // the operator's act. NotFound "account.unknown"; Invalid "settings.range",
 // "settings.wider", "logo.malformed".
 func (d *Directory) SetAccount(ctx context.Context, outerID string, s Settings, logo []byte) error {

@@ -38,6 +38,12 @@ func makeOrganisation(tx *db.Tx, id, name string) error {
 	return err
 }
 
+// showOrganisation gives an organisation of before there were partners its outer id.
+func showOrganisation(tx *db.Tx, id string) error {
+	_, err := tx.Exec(`update organisations set outer_id = $2 where id = $1 and outer_id = ''`, id, secret.NewGUID())
+	return err
+}
+
 // organisationByName is the internal id. NotFound "organisation.unknown".
 func organisationByName(tx *db.Tx, name string) (id string, err error) {
 	name, ok := line(name)

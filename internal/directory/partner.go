@@ -133,6 +133,9 @@ func (d *Directory) RegisterPartner(ctx context.Context, p authz.Principal, in N
 		if err != nil {
 			return err
 		}
+		if err = showOrganisation(tx, p.Organisation); err != nil {
+			return err
+		}
 		if err = insertPartner(tx, p, in.Name, d.registered, domains); err != nil {
 			return err
 		}
@@ -178,17 +181,12 @@ func (d *Directory) CheckPartner(ctx context.Context, p authz.Principal) error {
 	return d.db.Peek(ctx, func(tx *db.Tx) error { return checkPartner(tx, p) })
 }
 
+// checkPartner is CheckPartner inside another act.
 func checkPartner(tx *db.Tx, p authz.Principal) error {
-	_, err := activePartner(tx, p)
-	return err
-}
-
-// activePartner is the internal id of the principal's partner. Denied "partner.inactive".
-func activePartner(tx *db.Tx, p authz.Principal) (id string, err error) {
 	column, value := partnerKey(p)
-	id, err = db.One[string](tx, `select p.id from partners p where `+column+` = $1 and p.status = 'ACTIVE'`, value)
+	_, err := db.One[string](tx, `select p.id from partners p where `+column+` = $1 and p.status = 'ACTIVE'`, value)
 	if errors.Is(err, db.ErrNone) {
 		err = inactivePartner()
 	}
-	return id, err
+	return err
 }

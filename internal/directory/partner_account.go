@@ -112,16 +112,11 @@ func (d *Directory) CreatePartnerAccount(ctx context.Context, p authz.Principal,
 }
 
 // claimAccountName makes a name this account's own, whoever else tries at the
-// same moment, and frees the one it had. Conflict "account.taken".
+// same moment. Conflict "account.taken".
 func claimAccountName(tx *db.Tx, partner, name, account string) error {
-	folded := fold(name)
 	changed, err := tx.Exec(`insert into account_names (partner_id, name, account_id) values ($1, $2, $3)
-		on conflict (partner_id, name) do nothing`, partner, folded, account)
-	if err != nil || changed == 1 {
-		return err
-	}
-	mine, err := db.One[bool](tx, `select account_id = $3 from account_names where partner_id = $1 and name = $2`, partner, folded, account)
-	if err == nil && !mine {
+		on conflict (partner_id, name) do nothing`, partner, fold(name), account)
+	if err == nil && changed == 0 {
 		err = errs.New(errs.Conflict, "account.taken", "The partner has an account of this name already.").On("name")
 	}
 	return err
@@ -154,6 +149,11 @@ func (c *PartnerAccountChange) clean() (err error) {
 			return err
 		}
 		c.Company = &company
+	}
+	if c.Country != nil {
+		if err = goodCountry(*c.Country); err != nil {
+			return err
+		}
 	}
 	return goodConsumables(c.Consumables)
 }
@@ -200,7 +200,7 @@ func renameAccount(tx *db.Tx, was Account, name string) error {
 	if err := claimAccountName(tx, was.Partner, name, was.ID); err != nil {
 		return err
 	}
-	_, err := tx.Exec(`delete from account_names where account_id = $1 and name <> $2`, was.ID, fold(name))
+	_, err := tx.Exec(`delete from account_names where partner_id = $1 and name = $2`, was.Partner, fold(was.Name))
 	return err
 }
 
@@ -261,17 +261,17 @@ func (d *Directory) PartnerAccounts(ctx context.Context, p authz.Principal, page
 		CreatedMs     int64
 	}
 	list = make([]AccountLine, 0, size)
-	err = d.db.Read(ctx, func(tx *db.Tx) error {
-		partner, err := activePartner(tx, p)
-		if err != nil {
-			return err
-		}
-		for r, err := range db.Rows[row](tx, `select outer_id, name, created_ms from accounts where partner_id = $1
-			order by id limit $2 offset $3`, partner, size, int64(page)*int64(size)) {
+	err = d.db.Peek(ctx, func(tx *db.Tx) error {
+		for r, err := range db.Rows[row](tx, `select outer_id, name, created_ms from accounts
+			where partner_id = (select p.id from partners p where p.client_id = $1 and p.status = 'ACTIVE')
+			order by id limit $2 offset $3`, p.Client, size, int64(page)*int64(size)) {
 			if err != nil {
 				return err
 			}
 			list = append(list, AccountLine{r.OuterID, r.Name, db.Time(r.CreatedMs)})
+		}
+		if len(list) == 0 { // there are none, or none to be seen
+			return checkPartner(tx, p)
 		}
 		return nil
 	})

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ func (c PartnerUserChange) of(u User) User {
 		u.Type, u.PrivacyAdmin = rolesAs(c.Roles)
 	}
 	switch {
-	case Status(c.Status) == Inactive:
+	case Status(c.Status) == Inactive && u.Status != Locked: // who is locked reads INACTIVE already, and stays what he is
 		u.Status = Inactive
 	case Status(c.Status) == Active && u.Status != Active:
 		u.Status = u.statusAlive()
@@ -59,8 +60,8 @@ func (c PartnerUserChange) of(u User) User {
 }
 
 // ChangePartnerUser changes a user of the caller's partner, given by his sender
-// id. The old address stands for him no more at once, and who is INACTIVE has
-// neither address nor seat.
+// id. The old address stands for him no more at once, and who is INACTIVE
+// keeps his address and has no seat. INACTIVE leaves who is LOCKED as he is, ACTIVE unlocks him.
 //
 // As CreatePartnerUser; also NotFound "user.unknown"; Invalid "user.status", and
 // "account.immutable" for another account of the partner; Denied
@@ -75,6 +76,9 @@ func (d *Directory) ChangePartnerUser(ctx context.Context, p authz.Principal, us
 	}
 	return d.db.Write(ctx, func(tx *db.Tx) error {
 		was, by, err := holdPartnerUser(tx, p, userID)
+		if errs.Is(err, "user.unknown") || errs.Is(err, "account.foreign") {
+			return cmp.Or(by.hasDomain(c.Email), err) // what is wrong with the values goes before whom they are for
+		}
 		if err != nil {
 			return err
 		}
@@ -105,14 +109,16 @@ func holdPartnerUser(tx *db.Tx, p authz.Principal, userID string) (User, caller,
 
 // refuse says why a change that is well formed cannot be made.
 func (c PartnerUserChange) refuse(tx *db.Tx, p authz.Principal, by caller, was, next User) error {
+	if next.Email != was.Email {
+		if err := by.hasDomain(next.Email); err != nil {
+			return err
+		}
+	}
 	if c.Account != nil && *c.Account != was.AccountOuterID {
 		return otherAccount(tx, by.PartnerID, *c.Account)
 	}
 	if p.Kind == authz.Delegated && p.User == was.ID && (next.Status == Inactive || next.Type != Manager) {
 		return errs.New(errs.Denied, "admin.self", "An administrator can neither deactivate himself nor give up his role.")
-	}
-	if next.Email != was.Email {
-		return by.hasDomain(next.Email)
 	}
 	return nil
 }
@@ -165,7 +171,7 @@ func rewriteUser(tx *db.Tx, was, next User) error {
 	if (was.Status == Inactive) != (next.Status == Inactive) {
 		return changeLife(tx, was, next, storeUser)
 	}
-	if err := moveAddress(tx, was, next.Email); err != nil {
+	if err := moveAddress(tx, was, next); err != nil {
 		return err
 	}
 	return storeUser(tx, next)

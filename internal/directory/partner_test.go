@@ -217,7 +217,7 @@ func race(t *testing.T, n int, act func(i int) error, what string) (won int) {
 	return won
 }
 
-// T6: nobody of a partner that is not ACTIVE can do anything, and what was given out is dead.
+// T6: a partner that is not ACTIVE can do nothing, itself or in the name of its users, and what was given out is dead.
 func TestT6PartnerStatus(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		h := build(t, d)
@@ -266,7 +266,7 @@ func TestSetPartner(t *testing.T) {
 		h := build(t, d)
 		v := h.vendor("Vendor Inc", "partner.example")
 		yes := true
-		keys := []byte(`{"keys":[{"kty":"OKP"}]}`)
+		keys := []byte(ecKeys)
 		set := directory.PartnerChange{Settings: directory.Settings{MemberIdentification: directory.Always, SenderName: "Vendor Sign"},
 			RequireSignedSubjectToken: &yes, SubjectKeys: keys}
 		if err := h.SetPartner(t.Context(), v.OuterID, set); err != nil {

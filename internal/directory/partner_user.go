@@ -170,18 +170,19 @@ func (at place) insert(tx *db.Tx, in NewPartnerUser) (User, error) {
 	if err := claimAddress(tx, u.Organisation, u.Email, u.ID); err != nil {
 		return User{}, err
 	}
-	now, err := db.One[int64](tx, `insert into users (id, organisation_id, account_id, sender_id, platform_id, email, email_alias,
+	type times struct{ CreatedMs, UpdatedMs int64 }
+	now, err := db.One[times](tx, `insert into users (id, organisation_id, account_id, sender_id, platform_id, email, email_alias,
 			first_name, last_name, initials, title, company, phone, status, type, privacy_admin, user_type, sender, provisioned,
 			folded, created_ms, updated_ms)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, '', $17, $18, $19, clock_ms(), clock_ms())
-		returning created_ms`,
+		returning created_ms, updated_ms`,
 		u.ID, u.Organisation, u.Account, u.SenderID, u.PlatformID, u.Email, u.EmailAlias, u.FirstName, u.LastName, u.Initials,
 		u.Title, u.Company, u.Phone, string(u.Status), u.Type, u.PrivacyAdmin, u.Sender, u.Provisioned,
 		foldedUser(u.FirstName, u.LastName, u.Email))
 	if err != nil {
 		return User{}, unstored(err)
 	}
-	u.Created, u.Updated = db.Time(now), db.Time(now)
+	u.Created, u.Updated = db.Time(now.CreatedMs), db.Time(now.UpdatedMs)
 	return u, nil
 }
 

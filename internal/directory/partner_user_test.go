@@ -199,11 +199,18 @@ func TestT4PartnerAddressChangesHands(t *testing.T) {
 			t.Fatal(err)
 		}
 		stands("post@partner.example", "")
-		if err := v.change(h.stored(old.ID), "post@partner.example", ""); err != nil { // back to him
+		refused(t, v.change(h.stored(old.ID), "post@partner.example", ""), errs.Conflict, "email.taken") // an INACTIVE user keeps his
+		_, err = v.create(a, "post@partner.example")
+		refused(t, err, errs.Conflict, "email.taken")
+		if err := v.change(heir, "heir@partner.example", "INACTIVE"); err != nil { // until he moves
+			t.Fatal(err)
+		}
+		if err := v.change(h.stored(old.ID), "post@partner.example", ""); err != nil { // back to the first
 			t.Fatal(err)
 		}
 		stands("post@partner.example", old.ID)
-		refused(t, v.change(heir, heir.Email, "ACTIVE"), errs.Conflict, "email.taken")
+		stands("heir@partner.example", "")
+		refused(t, v.change(heir, "post@partner.example", "ACTIVE"), errs.Conflict, "email.taken")
 		if err := v.change(heir, "heir@partner.example", "ACTIVE"); err != nil {
 			t.Fatal(err)
 		}
@@ -310,7 +317,7 @@ func TestT12ChangesKeepIdentity(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-// A partner's user is never INVITED: neither by a new address, by restoring, nor in a group.
+// The users whom a partner vouches for are never INVITED: neither by an address it gives them, by restoring, nor in a group.
 func TestProvisionedUsersStayActive(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		h := build(t, d)
@@ -322,8 +329,10 @@ func TestProvisionedUsersStayActive(t *testing.T) {
 		if err != nil || len(g.Members) != 1 || g.Members[0].Pending {
 			t.Errorf("group %+v, %v", g, err)
 		}
-		u, err = h.UpdateSender(t.Context(), p, u.SenderID, directory.UserChange{Email: ptr("b@partner.example")})
-		if err != nil || u.Status != directory.Active {
+		if err = v.change(u, "b@partner.example", ""); err != nil {
+			t.Fatal(err)
+		}
+		if u, err = v.subject("b@partner.example"); err != nil || u.Status != directory.Active {
 			t.Errorf("new address: %+v, %v", u, err)
 		}
 		h.write(func(tx *db.Tx) error {

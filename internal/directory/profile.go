@@ -56,8 +56,8 @@ func (d *Directory) PartnerUser(ctx context.Context, p authz.Principal, userID s
 	return f, err
 }
 
-// PartnerUserByEmail finds a user of the caller's partner by his address; who is
-// INACTIVE has none. As PartnerUser; Invalid "email.malformed".
+// PartnerUserByEmail finds a user of the caller's partner by his address. As
+// PartnerUser; Invalid "email.malformed".
 func (d *Directory) PartnerUserByEmail(ctx context.Context, p authz.Principal, email string) (f Profile, err error) {
 	if email, err = CanonicalEmail(email); err != nil {
 		return Profile{}, err

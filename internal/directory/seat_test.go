@@ -125,7 +125,7 @@ func TestSeats(t *testing.T) {
 		first, second := v.user(a, "a@partner.example"), v.user(a, "b@partner.example")
 		full := func() {
 			t.Helper()
-			_, err := v.create(a, "c@partner.example")
+			_, err := v.create(a, "new@partner.example")
 			refused(t, err, errs.Denied, "seats.exceeded")
 		}
 		full()

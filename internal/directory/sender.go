@@ -36,8 +36,8 @@ func actor(tx *db.Tx, p authz.Principal) (by User, manager bool, err error) {
 // is one already is answered as he is, with created false, and is mailed again
 // while he is INVITED; a user who was no sender becomes one.
 //
-// Denied "account.not_manager", "user.inactive"; Invalid as AddUser; Conflict
-// "email.taken" (by a user of another account of the organisation).
+// Denied "account.not_manager", "user.inactive", "seats.exceeded"; Invalid as
+// AddUser; Conflict "email.taken" (by a user of another account of the organisation).
 func (d *Directory) InviteSender(ctx context.Context, p authz.Principal, in NewUser) (u User, created bool, err error) {
 	if _, err := in.clean(); err != nil {
 		return User{}, false, err

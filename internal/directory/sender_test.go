@@ -168,7 +168,7 @@ func TestUpdateSender(t *testing.T) {
 		}
 		_, err = update(directory.UserChange{Status: &inactive})
 		refused(t, err, errs.Invalid, "user.status")
-		if u, err = update(directory.UserChange{Status: &active}); err != nil || u.Status != active {
+		if u, err = update(directory.UserChange{Status: &active}); err != nil || u.Status != directory.Invited {
 			t.Errorf("unlocked: %+v, %v", u, err)
 		}
 		_, err = h.UpdateSender(t.Context(), h.p, "nobody\x00", directory.UserChange{})

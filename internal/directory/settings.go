@@ -2,8 +2,8 @@ package directory
 
 import (
 	"cmp"
-	"context"
-	"errors"
+	"encoding/json"
+	"math"
 	"slices"
 	"time"
 
@@ -46,6 +46,13 @@ const (
 
 // NoReminders is the RemindAtMost of who wants none, which zero does not say.
 const NoReminders = -1
+
+// In a change, each of these unsets a setting, so that it is inherited again. They are never stored.
+const (
+	Inherit       = "inherit" // of a text
+	InheritTime   = time.Duration(math.MinInt64)
+	InheritNumber = -2
+)
 
 // Defaults are the settings of a server that sets none.
 var Defaults = Settings{
@@ -134,17 +141,36 @@ func (s Settings) durations() []namedDuration {
 	}
 }
 
-// clean brings s into its stored form. Invalid "settings.range".
+// changedBy is s after a change, whose zero members keep.
+func (s Settings) changedBy(c Settings) Settings {
+	out := c.Or(s)
+	for _, text := range []*string{&out.MemberIdentification, &out.SenderName} {
+		if *text == Inherit {
+			*text = ""
+		}
+	}
+	for _, d := range []*time.Duration{&out.SoftLease, &out.HardLease, &out.Heartbeat, &out.MaxHold, &out.RemindFirst, &out.RemindEvery} {
+		if *d == InheritTime {
+			*d = 0
+		}
+	}
+	if out.RemindAtMost == InheritNumber {
+		out.RemindAtMost = 0
+	}
+	return out
+}
+
+// clean brings a change of settings into its stored form. Invalid "settings.range".
 func (s *Settings) clean() error {
-	if s.MemberIdentification != "" && !slices.Contains(strictness, s.MemberIdentification) {
+	if s.MemberIdentification != "" && s.MemberIdentification != Inherit && !slices.Contains(strictness, s.MemberIdentification) {
 		return badSetting("member_identification")
 	}
 	for _, d := range s.durations() {
-		if d.value != 0 && (d.value < d.low || d.value > d.high || d.value%time.Millisecond != 0) {
+		if d.value != 0 && d.value != InheritTime && (d.value < d.low || d.value > d.high || d.value%time.Millisecond != 0) {
 			return badSetting(d.name)
 		}
 	}
-	if s.RemindAtMost < NoReminders || s.RemindAtMost > 10 {
+	if s.RemindAtMost < InheritNumber || s.RemindAtMost > 10 {
 		return badSetting("remind_at_most")
 	}
 	name, ok := line(s.SenderName)
@@ -175,52 +201,41 @@ func badSetting(name string) error {
 	return errs.New(errs.Invalid, "settings.range", "The setting %s is out of its range.", name).On(name)
 }
 
-// SetSettings changes the settings of an account, given by its internal id; what
-// is zero stays as it is. It is the operator's act. NotFound "account.unknown",
-// Invalid "settings.range", or "settings.wider" than the account's channel.
-func (d *Directory) SetSettings(ctx context.Context, account string, s Settings) error {
-	if err := s.clean(); err != nil {
-		return err
-	}
-	return d.db.Write(ctx, func(tx *db.Tx) error { return changeSettings(tx, account, s) })
-}
-
-// changeSettings is SetSettings inside an act, of settings that are clean.
-func changeSettings(tx *db.Tx, account string, s Settings) error {
-	if err := storeSettings(tx, account, s); err != nil {
+// changeSettings changes settings inside an act; the change is clean.
+func changeSettings(tx *db.Tx, account string, c Settings) error {
+	if err := holdAccount(tx, account); err != nil {
 		return err
 	}
 	a, err := AccountByID(tx, account)
 	if err != nil {
 		return err
 	}
-	if name, found := s.wider(a.Channel); found {
+	next := a.Settings.changedBy(c)
+	if name, found := next.wider(a.Channel); found {
 		return errs.New(errs.Invalid, "settings.wider", "The setting %s would go beyond what the account's channel allows.", name).On(name)
 	}
-	if err = a.Settings.consistent(); err != nil {
+	if err = next.narrowed(a.Channel).consistent(); err != nil {
+		return err
+	}
+	if err = storeSettings(tx, account, next); err != nil {
 		return err
 	}
 	_, err = audit.Append(tx, audit.Event{Type: "account.settings_changed", Account: account, Actor: operator,
-		Detail: map[string]string{"member_identification": a.Effective().MemberIdentification}})
+		Detail: map[string]string{"settings": next.text()}})
 	return err
 }
 
 func storeSettings(tx *db.Tx, account string, s Settings) error {
-	_, err := db.One[string](tx, `update accounts set updated_ms = clock_ms(),
-			member_identification = case when $2 = '' then member_identification else $2 end,
-			soft_lease_ms = coalesce(nullif(cast($3 as bigint), 0), soft_lease_ms),
-			hard_lease_ms = coalesce(nullif(cast($4 as bigint), 0), hard_lease_ms),
-			heartbeat_ms = coalesce(nullif(cast($5 as bigint), 0), heartbeat_ms),
-			max_hold_ms = coalesce(nullif(cast($6 as bigint), 0), max_hold_ms),
-			remind_first_ms = coalesce(nullif(cast($7 as bigint), 0), remind_first_ms),
-			remind_every_ms = coalesce(nullif(cast($8 as bigint), 0), remind_every_ms),
-			remind_at_most = coalesce(nullif(cast($9 as bigint), 0), remind_at_most),
-			sender_name = case when $10 = '' then sender_name else $10 end
-		where id = $1 returning id`, account, s.MemberIdentification,
+	_, err := tx.Exec(`update accounts set updated_ms = clock_ms(), member_identification = $2, soft_lease_ms = $3, hard_lease_ms = $4,
+			heartbeat_ms = $5, max_hold_ms = $6, remind_first_ms = $7, remind_every_ms = $8, remind_at_most = $9, sender_name = $10
+		where id = $1`, account, s.MemberIdentification,
 		s.SoftLease.Milliseconds(), s.HardLease.Milliseconds(), s.Heartbeat.Milliseconds(), s.MaxHold.Milliseconds(),
 		s.RemindFirst.Milliseconds(), s.RemindEvery.Milliseconds(), s.RemindAtMost, s.SenderName)
-	if errors.Is(err, db.ErrNone) {
-		return unknownAccount()
-	}
 	return err
+}
+
+// text is what is set, for audit events: JSON, with times in nanoseconds.
+func (s Settings) text() string {
+	text, _ := json.Marshal(s) // numbers and texts only
+	return string(text)
 }

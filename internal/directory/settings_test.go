@@ -19,7 +19,7 @@ import (
 	"countersign.dev/internal/errs"
 )
 
-// someSettings draws settings that SetSettings would take.
+// someSettings draws settings that SetAccount would take.
 func someSettings(t *rapid.T, name string) directory.Settings {
 	lease := func(part string) time.Duration {
 		return rapid.SampledFrom([]time.Duration{0, time.Second, 20 * time.Second, time.Minute, time.Hour, 24 * time.Hour}).Draw(t, name+" "+part)
@@ -93,7 +93,7 @@ func TestSettingsAreNarrowedByTheChannel(t *testing.T) {
 		for name, s := range map[string]directory.Settings{"member_identification": {MemberIdentification: directory.Link},
 			"hard_lease": {HardLease: 11 * time.Minute}, "remind_at_most": {RemindAtMost: 4}, "remind_first": {RemindFirst: time.Minute},
 			"remind_every": {RemindEvery: 59 * time.Minute}} {
-			err := h.SetSettings(t.Context(), a.ID, s)
+			err := h.SetAccount(t.Context(), a.OuterID, s, nil)
 			refused(t, err, errs.Invalid, "settings.wider")
 			if e, ok := errors.AsType[*errs.Error](err); !ok || e.Field != name {
 				t.Errorf("%s: %v", name, err)
@@ -101,14 +101,14 @@ func TestSettingsAreNarrowedByTheChannel(t *testing.T) {
 		}
 		for name, s := range map[string]directory.Settings{"remind_first": {RemindFirst: time.Second}, "remind_every": {RemindEvery: 91 * 24 * time.Hour},
 			"remind_at_most": {RemindAtMost: 11}, "sender_name": {SenderName: "a\r\nb"}} {
-			err := h.SetSettings(t.Context(), a.ID, s)
+			err := h.SetAccount(t.Context(), a.OuterID, s, nil)
 			refused(t, err, errs.Invalid, "settings.range")
 			if e, ok := errors.AsType[*errs.Error](err); !ok || e.Field != name {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		own := directory.Settings{MemberIdentification: directory.Always, HardLease: time.Minute, RemindAtMost: 1, SenderName: " Customer "}
-		if err := h.SetSettings(t.Context(), a.ID, own); err != nil {
+		if err := h.SetAccount(t.Context(), a.OuterID, own, nil); err != nil {
 			t.Fatal(err)
 		}
 		got, err := h.PartnerAccount(t.Context(), v.p, a.OuterID)
@@ -170,14 +170,14 @@ func TestBrand(t *testing.T) {
 		if err != nil || inherited.Name != "Vendor Sign" || media != "image/png" || !bytes.Equal(data, of) {
 			t.Errorf("inherited %+v, %s, %v", inherited, media, err)
 		}
-		if err = errors.Join(h.SetAccountLogo(t.Context(), a.ID, own), h.SetSettings(t.Context(), a.ID, directory.Settings{SenderName: "Customer"})); err != nil {
+		if err = h.SetAccount(t.Context(), a.OuterID, directory.Settings{SenderName: "Customer"}, own); err != nil {
 			t.Fatal(err)
 		}
 		b := brand(a.ID)
 		if media, data, err = h.Logo(t.Context(), b.Logo); err != nil || b.Name != "Customer" || media != "image/jpeg" || !bytes.Equal(data, own) {
 			t.Errorf("own %+v, %s, %v", b, media, err)
 		}
-		if err = h.SetAccountLogo(t.Context(), a.ID, nil); err != nil || brand(a.ID).Logo != inherited.Logo {
+		if err = h.SetAccount(t.Context(), a.OuterID, directory.Settings{}, []byte{}); err != nil || brand(a.ID).Logo != inherited.Logo {
 			t.Errorf("own logo removed: %+v, %v", brand(a.ID), err)
 		}
 		if err = h.SetPartner(t.Context(), v.OuterID, directory.PartnerChange{Logo: []byte{}}); err != nil || brand(a.ID).Logo != "" {
@@ -185,11 +185,11 @@ func TestBrand(t *testing.T) {
 		}
 		for i, bad := range [][]byte{picture(t, "png", 1025, 1), picture(t, "jpeg", 1, 1025), picture(t, "gif", 1, 1), of[:len(of)/2], []byte("<svg/>"),
 			append(slices.Clone(own), make([]byte, 64<<10)...)} {
-			if err := h.SetAccountLogo(t.Context(), a.ID, bad); !errs.Is(err, "logo.malformed") {
+			if err := h.SetAccount(t.Context(), a.OuterID, directory.Settings{}, bad); !errs.Is(err, "logo.malformed") {
 				t.Errorf("bad logo %d: %v", i, err)
 			}
 		}
-		refused(t, h.SetAccountLogo(t.Context(), "nobody", own), errs.NotFound, "account.unknown")
+		refused(t, h.SetAccount(t.Context(), "nobody", directory.Settings{}, own), errs.NotFound, "account.unknown")
 		for _, digest := range []string{"", "nobody", "\x00", "../../etc/passwd"} {
 			_, _, err := h.Logo(t.Context(), digest)
 			refused(t, err, errs.NotFound, "logo.unknown")

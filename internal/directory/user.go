@@ -56,7 +56,7 @@ type User struct {
 	Created      time.Time
 	Updated      time.Time
 	LastLogin    time.Time // zero: never
-	Activated    time.Time // zero: never proved his mailbox
+	Activated    time.Time // zero: has not proved his mailbox
 	Generation   int64     // what carries a lower one is dead
 
 	AccountOuterID string
@@ -89,12 +89,12 @@ func roles(userType string, privacyAdmin bool) []string {
 // ShownEmail is the address to show to others: the alias, else the e-mail.
 func (u User) ShownEmail() string { return cmp.Or(u.EmailAlias, u.Email) }
 
-// Name is the first and the last name, or the e-mail address of who has neither.
+// Name is the first and the last name, or the address shown of who has neither.
 func (u User) Name() string {
 	if name := strings.TrimSpace(u.FirstName + " " + u.LastName); name != "" {
 		return name
 	}
-	return u.Email
+	return u.ShownEmail()
 }
 
 // Alive reports that the user is neither locked nor deactivated.

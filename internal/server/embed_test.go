@@ -285,6 +285,8 @@ func TestAccessPointSettings(t *testing.T) {
 		"no country":          {[]string{good + ","}, `"" is no country`},
 		"a country twice":     {[]string{good + ",US:DE", "https://eu.example.com,https://eu.example.com,DE"}, "DE is named twice"},
 		"an address twice":    {[]string{good, good + ",DE"}, "is named twice"},
+		"the scheme's port":   {[]string{good, "https://API.example.com:443,https://secure.example.com,DE"}, "is named twice"},
+		"a port alone":        {[]string{"https://:443,https://secure.example.com"}, "http(s)://HOST"},
 		"second without land": {[]string{good, "https://eu.example.com,https://eu.example.com"}, "name the countries"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -298,6 +300,32 @@ func TestAccessPointSettings(t *testing.T) {
 				t.Errorf("%v does not name the flag", err)
 			}
 		})
+	}
+}
+
+// Outside addresses are written in one way: clients leave the scheme's own port out of Host.
+func TestOutsideURLSettings(t *testing.T) {
+	for in, want := range map[string]string{"https://Sign.example.com:443/": "https://sign.example.com", "http://sign.example.com:80": "http://sign.example.com",
+		"https://sign.example.com:80": "https://sign.example.com:80", "http://sign.example.com:443": "http://sign.example.com:443", "https://sign.example.com:8443": "https://sign.example.com:8443",
+		"http://[::1]:80": "http://[::1]", " https://sign.example.com: ": "https://sign.example.com",
+		"https://sign.example.com/path": "", "https://sign.example.com?x": "", "https://me@sign.example.com": "", "ftp://sign.example.com": "", "sign.example.com": ""} {
+		c := config(t, "sqlite:none", t.TempDir())
+		c.URL, c.AccessPoints = in, nil
+		err := c.check()
+		if want == "" {
+			if err == nil || !strings.HasPrefix(err.Error(), "--url: ") {
+				t.Errorf("%q: %v", in, err)
+			}
+			continue
+		}
+		points, _ := c.accessPoints()
+		if err != nil || c.URL != want || points[0].API != want+"/" || points[0].Web != want+"/" {
+			t.Errorf("%q is %q at %+v, %v", in, c.URL, points, err)
+		}
+		c.AccessPoints = []string{in + "," + in}
+		if points, err = c.accessPoints(); err != nil || points[0].API != want+"/" || points[0].Web != want+"/" {
+			t.Errorf("--access-point %q is %+v, %v", in, points, err)
+		}
 	}
 }
 

@@ -84,7 +84,7 @@ func TestT7L2SecretsLeaveNoTrace(t *testing.T) {
 		answer.Body.Close()
 		secret += "x" // and once wrong
 	}
-	must(t, w.rooms.Directory.SetSettings(t.Context(), w.account.ID, directory.Settings{MemberIdentification: directory.Always}))
+	must(t, w.rooms.Directory.SetAccount(t.Context(), w.account.OuterID, directory.Settings{MemberIdentification: directory.Always}, nil))
 	w.send(h.url, 1)
 	b := w.enter(h.url, 0)
 	code := codeForm.FindStringSubmatch(w.mailed("signer0@example.com", func(m mail.MailboxMessage) bool { return codeForm.MatchString(m.Text) }).Text)[1]

@@ -61,8 +61,8 @@ func TestLeaseOutlivesItsServer(t *testing.T) {
 			data := t.TempDir()
 			c := config(t, database(t, data), data)
 			w := newTenant(t, c, 2)
-			must(t, w.rooms.Directory.SetSettings(t.Context(), w.account.ID, directory.Settings{
-				MemberIdentification: directory.Link, SoftLease: soft}))
+			must(t, w.rooms.Directory.SetAccount(t.Context(), w.account.OuterID, directory.Settings{
+				MemberIdentification: directory.Link, SoftLease: soft}, nil))
 			doomed := start(t, c, "")
 			w.send(doomed.url, 1)
 			other := w.enter(doomed.url, 1)

@@ -49,7 +49,7 @@ func newTenant(t *testing.T, c Config, members int) *tenant {
 	t.Cleanup(func() { w.rooms.Close() })
 	w.account, err = w.rooms.NewAccount(t.Context(), "Example Health", "Example Pharmacy")
 	must(t, err)
-	must(t, w.rooms.Directory.SetSettings(t.Context(), w.account.ID, directory.Settings{MemberIdentification: directory.Link}))
+	must(t, w.rooms.Directory.SetAccount(t.Context(), w.account.OuterID, directory.Settings{MemberIdentification: directory.Link}, nil))
 	id, secret, err := w.rooms.NewClient(t.Context(), w.account.OuterID, "Integration", []string{"sign"})
 	must(t, err)
 	token, err := w.rooms.Authn.ClientToken(t.Context(), id, secret, "sign")

@@ -25,13 +25,15 @@
 //
 // Who was asked to sign and has not is reminded as his account's settings say when
 // the job looks: at the time the next reminder of a role is due, and at least once
-// a day while the role is open. Each mail asks one person on one occasion; while
-// somebody is signing for the role it waits.
+// a day while the role is open, also after a look that failed. Each mail asks one
+// person on one occasion; while somebody is signing for the role it waits.
 //
 // # What others see of a person
 //
 // A user of the directory who has an e-mail alias is named by it (User.ShownEmail):
-// in evidence, trail and pages. Mails, codes and proofs are for his mailbox.
+// in evidence, trail and pages. Mails, codes and proofs are for his mailbox. An
+// event keeps the address that was shown when it happened, so evidence and trail
+// agree for ever; the mailbox is kept beside it, and no trail tells it.
 //
 // # What it does not do
 //

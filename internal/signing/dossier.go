@@ -20,7 +20,7 @@ func (s *Signing) dossier(tx *db.Tx, pkg packageRow, docs []documentRow, signatu
 		return d, err
 	}
 	d.Product, d.Server = s.Product, s.BaseURL
-	d.Package = evidence.Package{ID: pkg.OuterID, Name: pkg.Name, Sender: sender.Name(), SenderEmail: sender.ShownEmail(),
+	d.Package = evidence.Package{ID: pkg.OuterID, Name: pkg.Name, Sender: sender.Name(), SenderEmail: sender.ShownEmail(), SenderEmailIsAlias: sender.EmailAlias != "",
 		Account: account.Name, Created: db.Time(pkg.CreatedMs), Sent: instant(pkg.SentMs), Completed: now}
 	for _, row := range docs {
 		doc, err := documentEvidence(tx, row)
@@ -32,11 +32,15 @@ func (s *Signing) dossier(tx *db.Tx, pkg packageRow, docs []documentRow, signatu
 	if d.Signatures, err = signatureEvidence(tx, signatures); err != nil {
 		return d, err
 	}
-	records, err := trail(tx, pkg.ID)
-	for _, r := range records {
-		d.Events = append(d.Events, eventEvidence(r))
+	for r, err := range audit.OfPackage(tx, pkg.ID) {
+		if err != nil {
+			return d, err
+		}
+		e := eventEvidence(r)
+		e.EmailIsAlias = e.Email != "" && (r.Personal["mailbox"] != "" || r.Actor.User == sender.ID && e.Email == sender.EmailAlias)
+		d.Events = append(d.Events, e)
 	}
-	return d, err
+	return d, nil
 }
 
 // documentEvidence is a document with the hash of every page image that those who signed it were shown.
@@ -82,7 +86,11 @@ func signatureEvidence(tx *db.Tx, rows []signatureRow) ([]evidence.Signature, er
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, evidence.Signature{Name: r.Name, Email: r.Email, Group: r.GroupName, Role: role,
+		mailbox, err := db.One[string](tx, `select email from invitees where id = $1`, r.InviteeID)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, evidence.Signature{Name: r.Name, Email: r.Email, EmailIsAlias: r.Email != mailbox, Group: r.GroupName, Role: role,
 			Signed: db.Time(r.SignedMs), IP: r.IP, UserAgent: r.UserAgent, Identified: r.Identified,
 			ID: audit.ShortID(r.EventID), EventID: r.EventID, Documents: signed, PagesSeen: seen})
 	}

@@ -68,9 +68,12 @@ func (how asking) reminders(before int) int {
 }
 
 // sent is the audit event of the mail to a person or a group's own address.
-func (how asking) sent(pkg packageRow, r roleRow, name, email string) audit.Event {
+func (how asking) sent(pkg packageRow, r roleRow, to invited) audit.Event {
 	e := audit.Event{Type: "invitation.sent", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
-		Actor: audit.System, Personal: map[string]string{"to_name": name, "to_email": email}}
+		Actor: audit.System, Personal: map[string]string{"to_name": to.Name, "to_email": to.Shown}}
+	if to.Shown != to.Email {
+		e.Personal["mailbox"] = to.Email
+	}
 	if how.number > 0 {
 		e.Type, e.Detail = "reminder.sent", map[string]string{"number": strconv.Itoa(how.number)}
 	}
@@ -117,7 +120,7 @@ func (s *Signing) inviteOne(tx *db.Tx, pkg packageRow, r roleRow, who invited, h
 		invitee.ID, how.reminders(invitee.Reminders)); err != nil {
 		return err
 	}
-	_, err = audit.Append(tx, how.sent(pkg, r, who.Name, who.Shown))
+	_, err = audit.Append(tx, how.sent(pkg, r, who))
 	return err
 }
 
@@ -134,7 +137,7 @@ func (s *Signing) inviteGroupAddress(tx *db.Tx, pkg packageRow, r roleRow, g dir
 	if _, err := tx.Exec(`update roles set asked_ms = clock_ms(), reminders = $2 where id = $1`, r.ID, how.reminders(r.Reminders)); err != nil {
 		return err
 	}
-	_, err = audit.Append(tx, how.sent(pkg, r, g.Name, g.Email))
+	_, err = audit.Append(tx, how.sent(pkg, r, invited{Name: g.Name, Email: g.Email, Shown: g.Email}))
 	return err
 }
 
@@ -143,7 +146,7 @@ func (s *Signing) mailInvitation(tx *db.Tx, pkg packageRow, r roleRow, to mail.A
 	if err != nil {
 		return err
 	}
-	words := mail.Invitation{Person: to.Name, Sender: sender.Name(), Account: account.Name, Package: pkg.Name,
+	words := mail.Invitation{Person: to.Name, Sender: sender.Name(), Account: account.Known(), Package: pkg.Name,
 		Message: cmp.Or(r.EmailMessage, pkg.EmailMessage), Group: how.group, Link: link, Due: instant(pkg.DueMs), Shared: how.shared}
 	if how.shared {
 		words.Person = ""

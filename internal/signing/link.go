@@ -86,11 +86,11 @@ func (at spot) invitation(tx *db.Tx, l linkRow) (Invitation, error) {
 	if err != nil {
 		return Invitation{}, err
 	}
-	inv := Invitation{Brand: brand, PackageName: at.pkg.Name, SenderName: sender.Name(), AccountName: at.account.Name,
+	inv := Invitation{Brand: brand, PackageName: at.pkg.Name, SenderName: sender.Name(), AccountName: at.account.Known(),
 		EmailMessage: at.pkg.EmailMessage, GroupName: at.group(), Documents: docs, Due: instant(at.pkg.DueMs),
 		AskEmail: l.InviteeID == nil}
 	if l.InviteeID != nil {
-		inv.PersonName, inv.MaskedEmail = at.me.Name, maskEmail(at.shown)
+		inv.PersonName, inv.MaskedEmail = at.me.Name, maskEmail(at.me.Email) // as where the code goes
 	}
 	return inv, at.closing(tx, &inv)
 }
@@ -171,13 +171,15 @@ func (at *spot) joinAs(tx *db.Tx, email string) error {
 	if err != nil {
 		return err
 	}
-	at.me.Email = canonical
+	at.me.Email, at.shown = canonical, canonical // a stranger is told of as he called himself
 	if at.role.Kind != Group {
 		if canonical != at.role.Email {
 			return notAsked()
 		}
-		at.me, err = ensureInvitee(tx, at.pkg, at.role, invited{User: at.role.UserID, Email: at.role.Email, Name: at.role.signerName()})
-		return err
+		if at.me, err = ensureInvitee(tx, at.pkg, at.role, invited{User: at.role.UserID, Email: at.role.Email, Name: at.role.signerName()}); err != nil {
+			return err
+		}
+		return at.know(tx)
 	}
 	g, err := directory.GroupByID(tx, *at.role.GroupID)
 	if err != nil {
@@ -187,9 +189,10 @@ func (at *spot) joinAs(tx *db.Tx, email string) error {
 	if i < 0 {
 		return notAsked()
 	}
-	m := g.Members[i]
-	at.me, err = ensureInvitee(tx, at.pkg, at.role, asUser(m.User))
-	return err
+	if at.me, err = ensureInvitee(tx, at.pkg, at.role, asUser(g.Members[i].User)); err != nil {
+		return err
+	}
+	return at.know(tx)
 }
 
 func notAsked() error {

@@ -163,7 +163,7 @@ func TestChannelSettings(t *testing.T) {
 		l, err = w.signing.Beat(t.Context(), his, l.Epoch)
 		check(t, err)
 		lasts(l, 5*time.Minute)
-		wants(t, w.dir.SetSettings(t.Context(), w.account.ID, directory.Settings{HardLease: 11 * time.Minute}), "settings.wider")
+		wants(t, w.dir.SetAccount(t.Context(), w.account.OuterID, directory.Settings{HardLease: 11 * time.Minute}, nil), "settings.wider")
 		page, err := w.signing.Ceremony(t.Context(), his)
 		check(t, err)
 		if page.Heartbeat != 20*time.Second {

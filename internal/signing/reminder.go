@@ -47,14 +47,10 @@ const (
 )
 
 // planReminders queues the next look at a role that is asked to sign: when its
-// next reminder is due, or after a day. Looks planned twice are one.
-func planReminders(tx *db.Tx, account directory.Account, role string) error {
+// first reminder after now is due, or after a day. Looks planned twice are one.
+func planReminders(tx *db.Tx, account directory.Account, role string, now time.Time) error {
 	r, err := db.One[roleRow](tx, `select * from roles where id = $1`, role)
 	if err != nil || r.State != open || r.InvitedMs == nil {
-		return err
-	}
-	now, err := tx.Now()
-	if err != nil {
 		return err
 	}
 	set := remindingOf(account.Settings)
@@ -65,29 +61,81 @@ func planReminders(tx *db.Tx, account directory.Account, role string) error {
 	if err != nil {
 		return err
 	}
-	every := lookEvery.Milliseconds()
-	next := *r.InvitedMs + ((now.UnixMilli()-*r.InvitedMs)/every+1)*every
+	next := aDayOn(*r.InvitedMs, now)
 	if due > 0 {
 		next = min(next, due)
 	}
 	return lookAt(tx, role, next, now)
 }
 
+// aDayOn is the next of a role's daily looks.
+func aDayOn(invited int64, now time.Time) int64 {
+	every := lookEvery.Milliseconds()
+	return invited + ((now.UnixMilli()-invited)/every+1)*every
+}
+
+// lookTomorrow queues the next daily look at a role that is asked to sign, and locks nothing.
+func lookTomorrow(tx *db.Tx, role string) error {
+	invited, err := db.One[int64](tx, `select r.invited_ms from roles r join packages p on p.id = r.package_id
+		where r.id = $1 and r.state = 'open' and r.invited_ms is not null and p.status = 'SENT'`, role)
+	if errors.Is(err, db.ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	now, err := tx.Now()
+	if err != nil {
+		return err
+	}
+	return lookAt(tx, role, aDayOn(invited, now), now)
+}
+
 func lookAt(tx *db.Tx, role string, ms int64, now time.Time) error {
 	return jobs.Add(tx, "reminder", role+" "+strconv.FormatInt(ms, 10), reminderJob{role}, max(0, db.Time(ms).Sub(now)))
 }
 
-// remind asks those again who were asked to sign for a role and have not
-// answered, each when his time has come. While somebody is signing it waits; what
-// is in the trash may come back. It is one transaction under the package's lock,
-// so however often it runs, and wherever, each occasion has one mail.
+// remind looks at a role, and has it looked at again: an account that does not
+// remind may say otherwise tomorrow, and a look that fails may be given up one day.
 func (s *Signing) remind(ctx context.Context, payload []byte) error {
 	var in reminderJob
 	if err := json.Unmarshal(payload, &in); err != nil {
 		return jobs.Final(err)
 	}
+	on, err := s.reminds(ctx, in.Role)
+	if err == nil && on {
+		err = s.remindRole(ctx, in.Role)
+	}
+	if err == nil && on {
+		return nil
+	}
+	return errors.Join(err, s.write(context.WithoutCancel(ctx), func(tx *db.Tx) error { return lookTomorrow(tx, in.Role) }))
+}
+
+// reminds tells whether a role's account reminds at all.
+func (s *Signing) reminds(ctx context.Context, role string) (on bool, err error) {
+	err = s.read(ctx, func(tx *db.Tx) error {
+		id, err := db.One[string](tx, `select p.account_id from packages p join roles r on r.package_id = p.id where r.id = $1`, role)
+		if errors.Is(err, db.ErrNone) {
+			return nil // deleted
+		}
+		if err != nil {
+			return err
+		}
+		account, err := accountOf(tx, id)
+		on = remindingOf(account.Settings).most > 0
+		return err
+	})
+	return on, err
+}
+
+// remindRole asks those again who were asked to sign for a role and have not
+// answered, each when his time has come. While somebody is signing it waits; what
+// is in the trash may come back. It is one transaction under the package's lock,
+// so however often it runs, and wherever, each occasion has one mail.
+func (s *Signing) remindRole(ctx context.Context, role string) error {
 	return s.write(ctx, func(tx *db.Tx) error {
-		at, err := awaited(tx, in.Role)
+		at, err := awaited(tx, role)
 		if errors.Is(err, db.ErrNone) {
 			return nil // signed, declined, taken back or done: nobody is asked any more
 		}
@@ -103,14 +151,14 @@ func (s *Signing) remind(ctx context.Context, payload []byte) error {
 			return err
 		}
 		if lease != nil {
-			return lookAt(tx, in.Role, lease.Expires.Add(lapseSlack).UnixMilli(), now)
+			return lookAt(tx, role, lease.Expires.Add(lapseSlack).UnixMilli(), now)
 		}
 		if !at.pkg.Trashed {
 			if err := s.remindDue(tx, at, now); err != nil {
 				return err
 			}
 		}
-		return planReminders(tx, at.account, in.Role)
+		return planReminders(tx, at.account, role, now) // at the same now: who falls due meanwhile is planned for
 	})
 }
 
@@ -129,10 +177,10 @@ func awaited(tx *db.Tx, role string) (at spot, err error) {
 	return at, err
 }
 
-// remindDue mails everybody of a role whose reminder is due.
+// remindDue mails everybody of a role whose reminder is due. Users are held in the order of their ids.
 func (s *Signing) remindDue(tx *db.Tx, at spot, now time.Time) error {
 	set := remindingOf(at.account.Settings)
-	due, err := db.All[inviteeRow](tx, `select * from invitees where role_id = $4 and `+awaits+` and `+dueAt+` <= cast($5 as bigint) order by id`,
+	due, err := db.All[inviteeRow](tx, `select * from invitees where role_id = $4 and `+awaits+` and `+dueAt+` <= cast($5 as bigint) order by coalesce(user_id, ''), id`,
 		set.first, set.every, set.most, at.role.ID, now.UnixMilli())
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package signing_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,7 +53,7 @@ func (w *world) wantReminded(when string, want []int, emails ...string) {
 
 func (w *world) set(s directory.Settings) {
 	w.t.Helper()
-	check(w.t, w.dir.SetSettings(w.t.Context(), w.account.ID, s))
+	check(w.t, w.dir.SetAccount(w.t.Context(), w.account.OuterID, s, nil))
 }
 
 // reminding is a tenant that reminds after three days, then daily, twice at most.
@@ -271,6 +272,82 @@ func TestRemindersToAGroupsAddress(t *testing.T) {
 		check(t, err)
 		if !inv.AskEmail {
 			t.Errorf("the reminder's link says %+v", inv)
+		}
+	})
+}
+
+// Whoever falls due while others are being reminded has his own look, not the next day's.
+func TestRemindersWhileOthersAreReminded(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newReminding(t, d)
+		users := w.senders("Mary Doe", "John Smith")
+		mary, john := users[0].Email, users[1].Email
+		w.send(groupRole("role1", w.group("Pharmacists", users...)))
+		w.after(2 * day)
+		w.exec(`update invitees set asked_ms = asked_ms + 10000 where email = $1`, john)
+		slow := func() { d.Shift(20 * time.Second) } // within the claim of the job
+		w.onMail.Store(&slow)
+		w.after(day)
+		w.onMail.Store(nil)
+		w.wantReminded("at her time", []int{1}, mary)
+		w.after(20 * time.Second)
+		w.wantReminded("at his", []int{1, 1}, mary, john)
+	})
+}
+
+// A look that was given up is not the last one.
+func TestRemindersAfterAFailure(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newReminding(t, d)
+		u := w.senders("Mary Doe")[0]
+		w.send(groupRole("role1", w.group("Pharmacists", u)))
+		w.after(2 * day)
+		w.exec(`update invitees set user_id = 'nobody'`)
+		w.exec(`update jobs set tries = 999 where kind = 'reminder'`) // the next is the last
+		w.after(day)
+		if n := w.count(`select count(*) from jobs where kind = 'reminder' and state = 'failed'`); n != 1 {
+			t.Errorf("%d jobs were given up", n)
+		}
+		w.wantReminded("while it fails", []int{0}, u.Email)
+		w.exec(`update invitees set user_id = $1`, u.ID)
+		w.after(day)
+		w.wantReminded("a day later", []int{1}, u.Email)
+	})
+}
+
+// Who never reminds pays for a look a day, and locks nothing for it: PostgreSQL gives every row that
+// was locked by an update a new xmin.
+func TestRemindersOffLockNothing(t *testing.T) {
+	w := newWorld(t, dbtest.Postgres(t), directory.Link)
+	w.work()
+	w.send(personRole("ann", "Ann", "Lee", "ann@example.com", 0))
+	const versions = `select cast(p.xmin as text) || ' ' || cast(r.xmin as text) from packages p join roles r on r.package_id = p.id order by r.id`
+	w.settle()
+	before, looks := w.column(versions), w.column(`select key from jobs where kind = 'reminder'`)
+	w.after(day)
+	if after := w.column(versions); !same(before, after) {
+		t.Errorf("rows were written: %v, %v", before, after)
+	}
+	if next := w.column(`select key from jobs where kind = 'reminder'`); len(next) != 1 || same(looks, next) {
+		t.Errorf("the looks were %v, are %v", looks, next)
+	}
+}
+
+// Members are locked in the order of their ids, as directory does, whoever was asked first.
+func TestRemindersInTheOrderOfLocks(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newReminding(t, d)
+		users := w.senders("Mary Doe", "John Smith")
+		g := w.group("Pharmacists", users[1])
+		w.send(groupRole("role1", g))
+		w.settle()
+		_, _, err := w.dir.AddMember(t.Context(), w.client, g.OuterID, directory.NewMember{Email: users[0].Email}, false)
+		check(t, err)
+		w.after(3 * day)
+		w.settle()
+		order := w.column(`select recipient from mails where kind = 'reminder' order by id`)
+		if want := []string{users[0].Email, users[1].Email}; users[0].ID > users[1].ID || !slices.Equal(order, want) {
+			t.Errorf("in the order %v, want %v", order, want)
 		}
 	})
 }

@@ -170,9 +170,13 @@ func (s *Signing) inviteNext(tx *db.Tx, pkg packageRow) error {
 // planAll queues the reminders of roles that were just asked to sign.
 func planAll(tx *db.Tx, pkg packageRow, roles []roleRow) error {
 	account, err := accountOf(tx, pkg.AccountID)
+	if err != nil {
+		return err
+	}
+	now, err := tx.Now()
 	for _, r := range roles {
 		if err == nil {
-			err = planReminders(tx, account, r.ID)
+			err = planReminders(tx, account, r.ID, now)
 		}
 	}
 	return err

@@ -202,7 +202,7 @@ func (at spot) recordSignature(tx *db.Tx, name string, in Submission) error {
 			identified, ip, user_agent, signed_ms, event_id)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, clock_ms(), $12) on conflict (role_id) do nothing`,
 		at.role.ID, at.pkg.ID, at.me.ID, name, at.shown, at.group(), db.AsJSON(in.Mark), db.AsJSON(in.Initials),
-		identifiedAs[at.how], origin.IP, origin.UserAgent, id)
+		at.identified(), origin.IP, origin.UserAgent, id)
 	if err == nil && added == 0 {
 		err = fmt.Errorf("role %s was open but has a signature", at.role.ID)
 	}

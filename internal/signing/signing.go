@@ -144,11 +144,11 @@ func lockOpen(tx *db.Tx, pkg string) error {
 	return nil
 }
 
-// by is the caller as the audit log names him: a client with the name of the user it acts as.
+// by is the caller as the audit log names him: a client with the name and the shown address of the user it acts as.
 func by(tx *db.Tx, p authz.Principal) audit.Actor {
 	a := audit.By(p)
 	if u, err := directory.UserByID(tx, p.User); err == nil {
-		a.Name, a.Email = u.Name(), u.Email
+		a.Name, a.Email = u.Name(), u.ShownEmail()
 	}
 	return a
 }

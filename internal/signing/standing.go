@@ -125,8 +125,8 @@ func (at spot) ceremony(tx *db.Tx) (c Ceremony, err error) {
 	if err != nil {
 		return c, err
 	}
-	c = Ceremony{PackageName: at.pkg.Name, SenderName: sender.Name(), AccountName: at.account.Name, EmailMessage: at.pkg.EmailMessage,
-		GroupName: at.group(), Me: Me{Name: at.me.Name, Email: at.shown, Identified: identifiedAs[at.how]},
+	c = Ceremony{PackageName: at.pkg.Name, SenderName: sender.Name(), AccountName: at.account.Known(), EmailMessage: at.pkg.EmailMessage,
+		GroupName: at.group(), Me: Me{Name: at.me.Name, Email: at.shown, Identified: at.identified()},
 		Consent: Consent{Text: consentText}, Heartbeat: at.account.Settings.Heartbeat}
 	if at.role.ConsentBy != nil && *at.role.ConsentBy == at.me.ID {
 		c.Consent.Accepted = instant(at.role.ConsentMs)

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -19,7 +20,7 @@ type spot struct {
 	account directory.Account
 	how     authn.How // how this browser proved the person; empty before
 	moved   bool      // the person, a user, has another address now than the invitation
-	shown   string    // the person's address as others see it (directory.User.ShownEmail)
+	shown   string    // the person's address as others see it: the alias he has, else the invitation's
 }
 
 // person is the visitor as authn knows people.
@@ -35,9 +36,9 @@ func (at spot) group() string {
 	return ""
 }
 
-// actor is the visitor as the audit log names him.
+// actor is the visitor as the audit log names him and as others will always see him: by the address shown now.
 func (at spot) actor() audit.Actor {
-	return audit.Person(deref(at.me.UserID), at.me.Name, at.me.Email, at.group(), identifiedAs[at.how])
+	return audit.Person(deref(at.me.UserID), at.me.Name, at.shown, at.group(), at.identified())
 }
 
 // identifiedAs words how a person was identified, for evidence.
@@ -45,6 +46,16 @@ var identifiedAs = map[authn.How]string{
 	"":           "",
 	authn.ByCode: "code sent to the mailbox",
 	authn.ByLink: "personal link sent to the mailbox",
+}
+
+// identified words how the visitor was identified. Where others see his alias, it does not
+// let them think that the alias's mailbox was proven.
+func (at spot) identified() string {
+	words := identifiedAs[at.how]
+	if words != "" && at.shown != at.me.Email {
+		words += " registered for this person"
+	}
+	return words
 }
 
 // identification is what the role demands of each person (rule 10: never of the
@@ -59,7 +70,11 @@ func (at spot) identification() string {
 
 // event is an audit event about the visitor's act.
 func (at spot) event(kind string) audit.Event {
-	return audit.Event{Type: kind, Account: at.pkg.AccountID, Package: at.pkg.ID, Role: at.role.ID, Actor: at.actor()}
+	e := audit.Event{Type: kind, Account: at.pkg.AccountID, Package: at.pkg.ID, Role: at.role.ID, Actor: at.actor()}
+	if at.shown != at.me.Email {
+		e.Personal = map[string]string{"mailbox": at.me.Email}
+	}
+	return e
 }
 
 // standAt finds the spot of a handle, whoever asks. Denied "member.moved".
@@ -91,15 +106,17 @@ func (at *spot) load(tx *db.Tx) (err error) {
 	if at.account, err = accountOf(tx, at.pkg.AccountID); err != nil {
 		return err
 	}
+	return at.know(tx)
+}
+
+// know reads the visitor as he is now.
+func (at *spot) know(tx *db.Tx) error {
 	at.shown = at.me.Email
 	if at.me.UserID == nil {
 		return nil
 	}
 	u, err := directory.UserByID(tx, *at.me.UserID)
-	at.me.Name, at.moved = u.Name(), u.Email != at.me.Email
-	if !at.moved || u.EmailAlias != "" {
-		at.shown = u.ShownEmail()
-	}
+	at.me.Name, at.moved, at.shown = u.Name(), u.Email != at.me.Email, cmp.Or(u.EmailAlias, at.me.Email)
 	return err
 }
 

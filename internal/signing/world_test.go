@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"countersign.dev/internal/audit"
@@ -57,6 +58,7 @@ type world struct {
 	account directory.Account
 	client  authz.Principal
 	paper   []byte
+	onMail  atomic.Pointer[func()] // called as a message is written
 }
 
 func check(t *testing.T, err error) {
@@ -79,6 +81,9 @@ func newWorld(t *testing.T, d *dbtest.DB, identification string) *world {
 	w.queue = jobs.New(d.DB, log)
 	w.post, err = mail.New(mail.Config{From: "sign@example.com", BaseURL: "https://sign.example.com", Mailbox: true,
 		Branding: mail.Branding{Of: func(tx *db.Tx, account string) (mail.Brand, error) {
+			if f := w.onMail.Load(); f != nil {
+				(*f)()
+			}
 			b, err := directory.BrandOf(tx, account)
 			return mail.Brand(b), err
 		}}}, d.DB, box, w.blobs.Get, w.queue, log)
@@ -92,7 +97,7 @@ func newWorld(t *testing.T, d *dbtest.DB, identification string) *world {
 		Post: w.post, Queue: w.queue, Log: log, BaseURL: "https://sign.example.com", Product: "Countersign"})
 	w.account, err = w.dir.CreateAccount(t.Context(), directory.NewAccount{Organisation: "Example Health", Name: "Example Pharmacy"})
 	check(t, err)
-	check(t, w.dir.SetSettings(t.Context(), w.account.ID, directory.Settings{MemberIdentification: identification}))
+	check(t, w.dir.SetAccount(t.Context(), w.account.OuterID, directory.Settings{MemberIdentification: identification}, nil))
 	id, password, err := w.authn.CreateClient(t.Context(), w.account.ID, []authz.Right{authz.ManageUsers, authz.Sign}, "Integration")
 	check(t, err)
 	token, err := w.authn.ClientToken(t.Context(), id, password, "")

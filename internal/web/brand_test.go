@@ -59,14 +59,8 @@ func drawing() []byte {
 // dress gives the account a sender name and a logo; it returns the logo's digest.
 func (h *house) dress(name string) string {
 	h.t.Helper()
-	ctx := context.Background()
-	for _, err := range []error{
-		h.dir.SetSettings(ctx, h.account.ID, directory.Settings{SenderName: name}),
-		h.dir.SetAccountLogo(ctx, h.account.ID, drawing()),
-	} {
-		if err != nil {
-			h.t.Fatal(err)
-		}
+	if err := h.dir.SetAccount(context.Background(), h.account.OuterID, directory.Settings{SenderName: name}, drawing()); err != nil {
+		h.t.Fatal(err)
 	}
 	return fmt.Sprintf("%x", sha256.Sum256(drawing()))
 }
@@ -160,6 +154,9 @@ func TestLogoInTheMailbox(t *testing.T) {
 	body := h.newBrowser().get("/mailbox/m/" + l.ID + "/body")
 	if want := `src="data:image/png;base64,` + base64.StdEncoding.EncodeToString(drawing()) + `" alt="Logo of Acme Sign"`; strings.Count(body.body, want) != 1 || strings.Contains(body.body, "cid:") {
 		t.Errorf("the letter:\n%.3000s", body.body)
+	}
+	if page := h.newBrowser().get("/mailbox/m/" + l.ID); !strings.Contains(page.body, `From <bdi>Acme Sign &lt;sign@example.com&gt;</bdi>`) {
+		t.Errorf("the page of the letter: %s", page.body)
 	}
 	if csp := body.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "img-src data:;") || !strings.HasPrefix(csp, "sandbox") {
 		t.Errorf("policy %s", csp)

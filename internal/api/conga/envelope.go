@@ -44,6 +44,7 @@ var sentences = map[string]string{
 	"client.none":       "The user is not an Integration user.",
 	"user.inactive":     "The user is inactive.",
 	"role.unknown":      "Role is not known.",
+	"seats.exceeded":    "All seats of the account are taken.",
 	"right.missing":     "You are not authorized to manage users.",
 	"token.missing":     "An access token is needed.",
 	"token.invalid":     "The access token is not valid.",

@@ -21,7 +21,7 @@ type refusal struct {
 
 func postUser(s *stack, body string) apitest.Answer { return s.Post(usersPath, body) }
 
-func seedWith(old, new string) string { return strings.Replace(seedUser, old, new, 1) }
+func seedWith(oldnew ...string) string { return strings.NewReplacer(oldnew...).Replace(seedUser) }
 
 // refusals produce every row of errors.tsv through HTTP.
 var refusals = []refusal{
@@ -62,6 +62,24 @@ var refusals = []refusal{
 		id := postUser(s, seedUser).Want(201).Text("Data")
 		s.Delete(usersPath + "/" + id).Want(200)
 		return s.Do(apitest.Call{Method: "PATCH", Path: usersPath + "/" + id + "/secret"})
+	}},
+	{"secret of an ended client", func(s *stack) apitest.Answer {
+		one := usersPath + "/" + postUser(s, seedUser).Want(201).Text("Data")
+		if err := s.authn.RevokeClient(s.T.Context(), s.Get(one+"/secret").Want(200).Text("Data.ClientId")); err != nil {
+			s.T.Fatal(err)
+		}
+		return s.Do(apitest.Call{Method: "PATCH", Path: one + "/secret"})
+	}},
+	{"no seat for a new user", func(s *stack) apitest.Answer {
+		defer s.full()()
+		postUser(s, seedUser).Want(201) // a program needs none
+		return postUser(s, seedWith(`"Integration"`, `"External"`, "integrationuser144@", "second@"))
+	}},
+	{"no seat for a restored user", func(s *stack) apitest.Answer {
+		one := usersPath + "/" + postUser(s, seedWith(`"Integration"`, `"External"`)).Want(201).Text("Data")
+		s.Delete(one).Want(200)
+		defer s.full()()
+		return s.Put(one+"/restore", "")
 	}},
 	{"unknown criteria", func(s *stack) apitest.Answer { return s.Get(usersPath + "?criteria=Name%20=%20%27x%27") }},
 	{"unknown sortField", func(s *stack) apitest.Answer { return s.Get(usersPath + "?sortField=Name") }},

@@ -12,6 +12,7 @@ import (
 	"countersign.dev/internal/api/apitest"
 	"countersign.dev/internal/authn"
 	"countersign.dev/internal/authz"
+	"countersign.dev/internal/db"
 	"countersign.dev/internal/db/dbtest"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/jobs"
@@ -22,6 +23,7 @@ import (
 // stack is the surface over real rooms.
 type stack struct {
 	apitest.Client // acts with the right to manage users
+	db             *dbtest.DB
 	authn          *authn.Authn
 	account        directory.Account
 	id, secret     string // of a client that may manage users and sign
@@ -44,7 +46,7 @@ func newStack(t *testing.T, d *dbtest.DB) *stack {
 	done := make(chan error)
 	go func() { done <- a.Run(running) }()
 	t.Cleanup(func() { stop(); <-done })
-	s := &stack{authn: a, account: account}
+	s := &stack{db: d, authn: a, account: account}
 	s.id, s.secret, err = a.CreateClient(ctx, account.ID, []authz.Right{authz.ManageUsers, authz.Sign}, "Administration")
 	must(t, err)
 	server := httptest.NewServer(api.New(api.Config{Log: log, Authenticator: a}, New(a)))
@@ -52,6 +54,19 @@ func newStack(t *testing.T, d *dbtest.DB) *stack {
 	s.Client = apitest.Client{T: t, URL: server.URL}
 	s.Authorization = "Bearer " + s.token(s.id, s.secret)
 	return s
+}
+
+// full gives the account one seat, which is taken, until the function it returns is called.
+func (s *stack) full() (undo func()) {
+	s.T.Helper()
+	exec := func(query string) {
+		s.T.Helper()
+		if err := s.db.Write(s.T.Context(), func(tx *db.Tx) error { _, err := tx.Exec(query, s.account.ID); return err }); err != nil {
+			s.T.Fatal(err)
+		}
+	}
+	exec(`insert into consumables (account_id, type, cap, used) values ($1, 'SEATS', 1, 1)`)
+	return func() { exec(`delete from consumables where account_id = $1`) }
 }
 
 func must(t *testing.T, err error) {

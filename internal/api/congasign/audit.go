@@ -73,7 +73,7 @@ func wordEvents(r audit.Record, p signing.Package) []eventOut {
 	e := eventOut{Type: word.kind, TargetType: word.target, Target: p.Name, DateTime: date(r.At),
 		User: r.Actor.Name, UserEmail: r.Actor.Email, UserIP: r.Origin.IP, Data: facts(r)}
 	if owner := ownerOf(p); e.User == "" && r.Actor.User != "" && r.Actor.User == owner.UserID {
-		e.User, e.UserEmail = strings.TrimSpace(owner.FirstName+" "+owner.LastName), owner.Email
+		e.User = strings.TrimSpace(owner.FirstName + " " + owner.LastName)
 	}
 	switch {
 	case r.Type == "role.signed":

@@ -55,6 +55,7 @@ var wordings = map[string]wording{
 		message: "Only Managers of this Account or Group can update the Group."},
 	"fault":            {key: "error.internal.unexpected"},
 	"right.missing":    {message: "Access denied."},
+	"seats.exceeded":   {message: "All seats of the account are taken."},
 	"package.unknown":  {message: "There is no such package."},
 	"document.unknown": {message: "There is no such document."},
 	"role.unknown":     {message: "There is no such role."},

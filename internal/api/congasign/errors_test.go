@@ -179,6 +179,10 @@ var groupRefusals = []refusal{
 	{"the caller's own sender deleted", func(s *stack) apitest.Answer {
 		return s.Delete("/api/account/senders/" + s.Get("/api/account/senders").Want(200).Text("results.0.id"))
 	}},
+	{"no seat for a sender", func(s *stack) apitest.Answer {
+		defer s.full()()
+		return s.Post("/api/account/senders", `{"email":"seatless@example.com","firstName":"A"}`)
+	}},
 	{"unknown sender type", func(s *stack) apitest.Answer {
 		return s.Post("/api/account/senders", `{"email":"a@example.com","firstName":"A","type":"BOSS"}`)
 	}},

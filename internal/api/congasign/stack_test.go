@@ -19,6 +19,7 @@ import (
 	"countersign.dev/internal/authn"
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/blob"
+	"countersign.dev/internal/db"
 	"countersign.dev/internal/db/dbtest"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/jobs"
@@ -93,7 +94,7 @@ func (s *stack) fresh(t *testing.T) *stack {
 	var err error
 	f.account, err = s.dir.CreateAccount(t.Context(), directory.NewAccount{Name: "Example Pharmacy " + secret.Alphanumeric(6)})
 	must(t, err)
-	must(t, s.dir.SetSettings(t.Context(), f.account.ID, directory.Settings{MemberIdentification: directory.Link}))
+	must(t, s.dir.SetAccount(t.Context(), f.account.OuterID, directory.Settings{MemberIdentification: directory.Link}, nil))
 	f.Client = apitest.Client{T: t, URL: s.server.URL, Authorization: s.newClient(f.account, authz.Sign)}
 	return &f
 }
@@ -137,6 +138,19 @@ func (s *stack) apiKey(email string) string {
 		s.T.Fatal(err)
 	}
 	return "Basic " + key
+}
+
+// full gives the account one seat, which is taken, until the function it returns is called.
+func (s *stack) full() (undo func()) {
+	s.T.Helper()
+	exec := func(query string) {
+		s.T.Helper()
+		if err := s.db.Write(s.T.Context(), func(tx *db.Tx) error { _, err := tx.Exec(query, s.account.ID); return err }); err != nil {
+			s.T.Fatal(err)
+		}
+	}
+	exec(`insert into consumables (account_id, type, cap, used) values ($1, 'SEATS', 1, 1)`)
+	return func() { exec(`delete from consumables where account_id = $1`) }
 }
 
 func must(t *testing.T, err error) {

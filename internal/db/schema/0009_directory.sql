@@ -2,9 +2,9 @@
 -- accounts and users that partners make.
 
 -- +goose Up
+-- A GUID; '' for organisations of before, which get theirs when they register a partner, who alone shows it.
 alter table organisations add column outer_id text not null default '';
-update organisations set outer_id = id;
-create unique index organisations_outer on organisations (outer_id);
+create unique index organisations_outer on organisations (outer_id) where outer_id <> '';
 
 -- Which organisation a name stands for: the first of that name. The row is made before the organisation's.
 create table organisation_names (

@@ -48,6 +48,7 @@ insert into revocation_counter (id, seq) values (1, 0);
 -- +goose Down
 drop table revocation_counter;
 drop table revoked_tokens;
+delete from token_keys where alg = 'RS256';
 alter table token_keys drop column alg;
 create table clients_before (
     id          text primary key,
