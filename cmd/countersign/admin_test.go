@@ -266,14 +266,19 @@ func TestPartnerCommands(t *testing.T) {
 		if status, answer := create("Early"); status != 403 || answer["code"] != "AUTHENTICATION_FAILED" {
 			t.Errorf("before the activation: %d %v", status, answer)
 		}
-		if done := o.tells("partner", "activate", partner); done["status"] != "ACTIVE" || !strings.Contains(fmt.Sprint(done["note"]), "need not be signed") {
+		if done := o.tells("partner", "activate", partner); done["status"] != "ACTIVE" || !strings.Contains(text(t, done, "note"), "need not be signed") {
 			t.Errorf("activated: %v", done)
 		}
 		status, account := create("Customer")
 		if status != 201 {
 			t.Fatalf("after the activation: %d %v", status, account)
 		}
-		o.does("partner", "activate", partner) // again: nothing
+		if again := o.does("partner", "activate", partner); !strings.Contains(again, "\nnote    subject tokens need not be signed") {
+			t.Errorf("activated again: %q", again)
+		}
+		if table := o.does("partner", "list"); !strings.Contains(table, "unsigned subject tokens") {
+			t.Errorf("listed: %s", table)
+		}
 		rows := o.lists("partner", "list")
 		if len(rows) != 1 || rows[0]["id"] != partner || rows[0]["status"] != "ACTIVE" || rows[0]["client_id"] != id || rows[0]["organisation"] != vendorName {
 			t.Errorf("listed: %v", rows)
@@ -333,6 +338,9 @@ func (o *operator) setPartner(partner, account string) {
 		}
 	}
 	o.refused("not proved", "partner", "set", partner, "--domain", "example.com")
+	if table := o.does("partner", "list"); strings.Contains(table, "unsigned") || !strings.Contains(table, "signed subject tokens") {
+		o.t.Errorf("listed: %s", table)
+	}
 	o.does("partner", "set", partner, "--logo", "-", "--no-require-signed-subject-token", "--subject-keys", "-")
 	if row := o.lists("partner", "list")[0]; row["require_signed_subject_token"] != false || row["subject_keys"] != false {
 		o.t.Errorf("taken back: %v", row)

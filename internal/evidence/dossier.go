@@ -43,14 +43,16 @@ type Dossier struct {
 
 // Package is the transaction that was signed.
 type Package struct {
-	ID          string    `json:"id"`
-	Name        string    `json:"name"`
-	Sender      string    `json:"sender"`
-	SenderEmail string    `json:"sender_email"`
-	Account     string    `json:"account"`
-	Created     time.Time `json:"created,omitzero"`
-	Sent        time.Time `json:"sent,omitzero"`
-	Completed   time.Time `json:"completed,omitzero"`
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Sender      string `json:"sender"`
+	SenderEmail string `json:"sender_email"`
+	// SenderEmailIsAlias: the address stands for the sender's own, which others do not see.
+	SenderEmailIsAlias bool      `json:"sender_email_is_alias,omitempty"`
+	Account            string    `json:"account"`
+	Created            time.Time `json:"created,omitzero"`
+	Sent               time.Time `json:"sent,omitzero"`
+	Completed          time.Time `json:"completed,omitzero"`
 }
 
 // Document is one document of the package.
@@ -71,31 +73,34 @@ type PageImage struct {
 // Signature is one person's act of signing. Email, as everywhere in a dossier, is
 // the address by which the person is known to others: his alias, if he has one.
 type Signature struct {
-	Name       string    `json:"name"`
-	Email      string    `json:"email"`
-	Group      string    `json:"group,omitempty"` // on behalf of; empty: for oneself
-	Role       string    `json:"role,omitempty"`
-	Signed     time.Time `json:"signed"`
-	IP         string    `json:"ip,omitempty"`
-	UserAgent  string    `json:"user_agent,omitempty"`
-	Identified string    `json:"identified"` // such as "code sent to the mailbox"
-	ID         string    `json:"id"`         // short, as in the stamp
-	EventID    string    `json:"event_id"`
-	Documents  []string  `json:"documents"`
-	PagesSeen  int       `json:"pages_seen"`
+	Name  string `json:"name"`
+	Email string `json:"email"`
+	// EmailIsAlias: nobody proved this address; Identified is about the person's own mailbox.
+	EmailIsAlias bool      `json:"email_is_alias,omitempty"`
+	Group        string    `json:"group,omitempty"` // on behalf of; empty: for oneself
+	Role         string    `json:"role,omitempty"`
+	Signed       time.Time `json:"signed"`
+	IP           string    `json:"ip,omitempty"`
+	UserAgent    string    `json:"user_agent,omitempty"`
+	Identified   string    `json:"identified"` // such as "code sent to the mailbox"
+	ID           string    `json:"id"`         // short, as in the stamp
+	EventID      string    `json:"event_id"`
+	Documents    []string  `json:"documents"`
+	PagesSeen    int       `json:"pages_seen"`
 }
 
 // Event is one line of the timeline.
 type Event struct {
-	At     time.Time `json:"at"`
-	Type   string    `json:"type"` // such as "package.sent"
-	Actor  string    `json:"actor,omitempty"`
-	Email  string    `json:"email,omitempty"`
-	Group  string    `json:"group,omitempty"`
-	Target string    `json:"target,omitempty"`
-	IP     string    `json:"ip,omitempty"`
-	Detail string    `json:"detail,omitempty"`
-	ID     string    `json:"id"`
+	At           time.Time `json:"at"`
+	Type         string    `json:"type"` // such as "package.sent"
+	Actor        string    `json:"actor,omitempty"`
+	Email        string    `json:"email,omitempty"`
+	EmailIsAlias bool      `json:"email_is_alias,omitempty"`
+	Group        string    `json:"group,omitempty"`
+	Target       string    `json:"target,omitempty"`
+	IP           string    `json:"ip,omitempty"`
+	Detail       string    `json:"detail,omitempty"`
+	ID           string    `json:"id"`
 }
 
 // AttachmentName is the file in a sealed document that holds its Dossier.

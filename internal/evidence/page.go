@@ -124,7 +124,7 @@ func gridRows(height float64, grids ...[]cell) []row {
 func (l layout) summary() {
 	p := l.d.Package
 	half := inner/2 - 14
-	left := []pair{{"Package", p.Name}, {"Package ID", p.ID}, {"Sender", person(p.Sender, p.SenderEmail)}, {"Account", p.Account}}
+	left := []pair{{"Package", p.Name}, {"Package ID", p.ID}, {"Sender", somebody(p.Sender, p.SenderEmail, p.SenderEmailIsAlias)}, {"Account", p.Account}}
 	right := []pair{{"Created", moment(p.Created)}, {"Sent", moment(p.Sent)}, {"Completed", moment(p.Completed)},
 		{"Contents", plural(len(l.d.Documents), "document", "documents") + ", " +
 			plural(len(l.d.Signatures), "signature", "signatures")}, {"Server", l.d.Server}}
@@ -170,7 +170,7 @@ func (l layout) card(s Signature) block {
 	if s.Group != "" {
 		who = append(who, l.lines(left, right-left-14, "on behalf of "+s.Group, style{9, false, accent})...)
 	}
-	who = append(who, l.lines(left, right-left-14, s.Email, style{8.5, false, muted})...)
+	who = append(who, l.lines(left, right-left-14, known(s.Email, s.EmailIsAlias), style{8.5, false, muted})...)
 	if s.Role != "" {
 		who = append(who, l.lines(left, right-left-14, s.Role, style{8.5, false, muted})...)
 	}
@@ -209,7 +209,7 @@ func (l layout) timeline() {
 	l.place(*header)
 	l.repeat = header
 	for _, e := range l.d.Events {
-		who := l.lines(colWho, colFrom-colWho-8, person(e.Actor, e.Email), small)
+		who := l.lines(colWho, colFrom-colWho-8, somebody(e.Actor, e.Email, e.EmailIsAlias), small)
 		if e.Group != "" {
 			who = append(who, l.lines(colWho, colFrom-colWho-8, "for "+e.Group, style{7.5, false, accent})...)
 		}

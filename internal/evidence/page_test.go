@@ -139,3 +139,46 @@ func TestWriteTextIsPrintable(t *testing.T) {
 		t.Errorf("%q", b.String())
 	}
 }
+
+// A program has a name and no mailbox (RFC 2606 §2).
+func TestProgramsHaveNoAddress(t *testing.T) {
+	d := sample()
+	d.Package.Sender, d.Package.SenderEmail = "Order desk", "client-540b86f9@service.invalid"
+	d.Events[0].Actor, d.Events[0].Email = "Order desk", d.Package.SenderEmail
+	if words := fmt.Sprint(Pages(jail, d, nil)); strings.Contains(words, "invalid") || !strings.Contains(words, "Order desk") {
+		t.Error("the pages tell the address of a program")
+	}
+	for _, c := range [][3]string{{"Ann", "ann@example.com", "Ann <ann@example.com>"}, {"Bot", "b@x.invalid", "Bot"}, {"", "b@x.invalid", "b@x.invalid"},
+		{"Ann", "ann@invalid.example.com", "Ann <ann@invalid.example.com>"}, {"", "", "–"}} {
+		if got := person(c[0], c[1]); got != c[2] {
+			t.Errorf("%q and %q are %q", c[0], c[1], got)
+		}
+	}
+}
+
+// What is an alias is called one: on the pages, in the attachment and in the report.
+func TestAliasesAreCalledSo(t *testing.T) {
+	d := sample()
+	d.Signatures[0].Email, d.Signatures[0].EmailIsAlias = "mary@customer.example.net", true
+	d.Package.SenderEmailIsAlias = true
+	var report bytes.Buffer
+	Report{Verdict: Intact, NotChecked: []string{"x"}, Evidence: &d}.WriteText(&report)
+	for where, text := range map[string]string{"pages": fmt.Sprint(Pages(jail, d, nil)), "report": report.String()} {
+		if !strings.Contains(text, "mary@customer.example.net> (e-mail alias)") && !strings.Contains(text, "mary@customer.example.net (e-mail alias)") {
+			t.Errorf("%s: %s", where, text)
+		}
+	}
+	if got := string(Attachment(d).Data); strings.Count(got, `_is_alias":true`) != 2 {
+		t.Errorf("attached: %s", got)
+	}
+	for _, c := range []struct {
+		name, email string
+		alias       bool
+		want        string
+	}{{"Ann", "a@example.com", true, "Ann <a@example.com> (e-mail alias)"}, {"Ann", "a@example.com", false, "Ann <a@example.com>"}, {"Ann", "", true, "Ann"},
+		{"Bot", "b@x.invalid", true, "Bot"}, {"", "a@example.com", true, "a@example.com (e-mail alias)"}} {
+		if got := somebody(c.name, c.email, c.alias); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}

@@ -175,7 +175,7 @@ func (p *printer) evidence(d Dossier) {
 		if s.Group != "" {
 			behalf = ", on behalf of " + s.Group
 		}
-		p.line("  - %s%s signed on %s, identified by %s", person(s.Name, s.Email), behalf, moment(s.Signed), either(s.Identified, "nothing"))
+		p.line("  - %s%s signed on %s, identified by %s", somebody(s.Name, s.Email, s.EmailIsAlias), behalf, moment(s.Signed), either(s.Identified, "nothing"))
 	}
 	p.line("  - %s", plural(len(d.Events), "event", "events"))
 }

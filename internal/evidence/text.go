@@ -78,15 +78,32 @@ func either(a, b string) string {
 	return a
 }
 
-// person is a name with its address.
+// person is a name with its address; a program's stands for no mailbox (RFC 2606 §2) and is left out.
 func person(name, email string) string {
 	switch {
-	case email == "" || email == name:
+	case email == "" || email == name || name != "" && strings.HasSuffix(strings.ToLower(email), ".invalid"):
 		return either(name, "–")
 	case name == "":
 		return email
 	}
 	return name + " <" + email + ">"
+}
+
+// known is an address with the word for one that is an alias.
+func known(email string, alias bool) string {
+	if alias && email != "" {
+		email += " (e-mail alias)"
+	}
+	return email
+}
+
+// somebody is person, whose address may be an alias.
+func somebody(name, email string, alias bool) string {
+	words := person(name, email)
+	if alias && strings.Contains(words, email) {
+		words = known(words, email != "")
+	}
+	return words
 }
 
 func plural(n int, one, many string) string {

@@ -60,7 +60,7 @@ func TestBrandOnTheWire(t *testing.T) {
 			checkBranded(t, r, want)
 		}
 		box, err := o.Mailbox(t.Context(), "")
-		if err != nil || len(box) != 2 || !strings.Contains(box[0].HTML, "cid:"+dotDigest+"@logo.invalid") {
+		if err != nil || len(box) != 2 || !strings.Contains(box[0].HTML, "cid:"+dotDigest+"@logo.invalid") || box[0].From != "Acmé “Sign” Ltd <sign@example.com>" {
 			t.Errorf("%d in the mailbox, %v", len(box), err)
 		}
 	})

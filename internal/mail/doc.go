@@ -18,8 +18,9 @@
 // ours, and at the letter's head, where its logo stands as a picture that goes
 // along (multipart/related, RFC 2387). The product's name stays at the foot.
 //
-// Addresses at groups.e-signlive.com stand for groups and are nobody's mailbox:
-// a message to one is not sent, and the audit log says so.
+// Addresses at groups.e-signlive.com stand for groups, those below .invalid for
+// programs. They are nobody's mailbox: a message to one is not sent, and the audit
+// log says so.
 //
 // # What it does not do
 //

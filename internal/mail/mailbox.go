@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	netmail "net/mail"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,7 +23,8 @@ const mailboxPurpose = "mail.mailbox"
 // MailboxMessage is a message in the built-in mailbox.
 type MailboxMessage struct {
 	ID      string    `json:"id"`
-	To      string    `json:"to"` // e-mail address
+	From    string    `json:"from"` // as readers see it: a name and, in angle brackets, the address
+	To      string    `json:"to"`   // e-mail address
 	Subject string    `json:"subject"`
 	Date    time.Time `json:"date"`
 	Text    string    `json:"text"`
@@ -83,7 +85,7 @@ func (p *Post) Mailbox(ctx context.Context, to string) ([]MailboxMessage, error)
 			if err != nil {
 				return err
 			}
-			out = append(out, k.message(row))
+			out = append(out, k.message(row, p.sender(k.Envelope)))
 		}
 		return nil
 	})
@@ -98,9 +100,9 @@ func (p *Post) unseal(row mailboxRow) (k kept, err error) {
 	return k, json.Unmarshal(plain, &k)
 }
 
-func (k kept) message(row mailboxRow) MailboxMessage {
+func (k kept) message(row mailboxRow, from netmail.Address) MailboxMessage {
 	e := k.Envelope
-	m := MailboxMessage{ID: row.ID, To: e.To.Email, Subject: e.Subject, Date: db.Time(row.ReceivedMs), Text: e.Text, HTML: e.HTML,
+	m := MailboxMessage{ID: row.ID, From: strings.TrimSpace(from.Name + " <" + from.Address + ">"), To: e.To.Email, Subject: e.Subject, Date: db.Time(row.ReceivedMs), Text: e.Text, HTML: e.HTML,
 		Links: linksIn(e), Attachments: make([]MailboxFile, len(e.Attachments))}
 	for i, a := range e.Attachments {
 		m.Attachments[i] = MailboxFile{a.Name, a.MIME, k.Sizes[i]}

@@ -26,6 +26,11 @@ func TestMailbox(t *testing.T) {
 		if err != nil || len(all) != 2 || all[0].To != "bob@example.com" || all[1].To != "ann@example.com" {
 			t.Fatalf("%+v, %v", all, err)
 		}
+		for _, m := range all {
+			if want := "Countersign <sign@example.com>"; m.From != want {
+				t.Errorf("from %s, want %s", m.From, want)
+			}
+		}
 		if len(all[0].Links) != 0 || !strings.Contains(all[0].Text, "\n    123456\n") {
 			t.Errorf("links %v in\n%s", all[0].Links, all[0].Text)
 		}

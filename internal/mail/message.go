@@ -61,10 +61,11 @@ type Delivery struct {
 // The domains under which groups have addresses that are nobody's mailbox (Conga Sign, Creating Groups).
 const groupDomain = "groups.e-signlive.com"
 
-// nobody reports whether an address is a group's and never to be written to.
+// nobody reports whether an address is a group's or a program's, and never to be
+// written to: names below invalid are no host's (RFC 2606 §2).
 func nobody(email string) bool {
 	domain := strings.TrimSuffix(strings.ToLower(email[strings.LastIndexByte(email, '@')+1:]), ".")
-	return domain == groupDomain || strings.HasSuffix(domain, "."+groupDomain)
+	return domain == groupDomain || domain == "invalid" || strings.HasSuffix(domain, ".invalid") || strings.HasSuffix(domain, "."+groupDomain)
 }
 
 // check refuses (Invalid, "email.malformed") what is not exactly one address.

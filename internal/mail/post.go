@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -113,8 +114,13 @@ type envelope struct {
 	Attachments []Attachment `json:"attachments,omitempty"`
 }
 
+// sender is whom a message says it is from.
+func (p *Post) sender(e envelope) netmail.Address {
+	return netmail.Address{Name: cmp.Or(e.From, p.from.Name), Address: p.from.Address}
+}
+
 // Send queues m in tx. A second message with the same key is not sent, nor is
-// one to a group's own address; neither is an error.
+// one to a group's own address or a program's; neither is an error.
 //
 // Errors: Invalid "email.malformed" for what is no address.
 func (p *Post) Send(tx *db.Tx, m Message) error {

@@ -2,7 +2,6 @@ package mail
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -95,8 +94,7 @@ func (p *Post) message(ctx context.Context, w waiting, e envelope) (*gomail.Msg,
 		return nil, fmt.Errorf("logo: %w", err)
 	}
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	from := *p.from
-	from.Name = cmp.Or(e.From, from.Name)
+	from := p.sender(e)
 	m.FromMailAddress(&from)
 	m.ToMailAddress(&netmail.Address{Name: e.To.Name, Address: e.To.Email})
 	if e.ReplyTo != nil {

@@ -58,12 +58,14 @@ func accessPoint(text string) (p acrobat.AccessPoint, err error) {
 	return p, nil
 }
 
-// outsideURL is the address of a host, with the slash that every access point ends with.
+// outsideURL is the address of a host, with the slash that every access point
+// ends with and without its scheme's own port, which clients leave out of Host.
 func outsideURL(text string) (string, error) {
 	u, err := url.Parse(strings.TrimSpace(text))
-	if err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil ||
+	if err != nil || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil ||
 		u.Scheme != "http" && u.Scheme != "https" {
 		return "", fmt.Errorf("want http(s)://HOST without a path, not %q", text)
 	}
-	return u.Scheme + "://" + strings.ToLower(u.Host) + "/", nil
+	host := strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(u.Host), acrobat.DefaultPort(u.Scheme)), ":")
+	return u.Scheme + "://" + host + "/", nil
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,10 +75,11 @@ func (c *Config) check() error {
 			c.URL = "https://" + c.Listen
 		}
 	}
-	c.URL = strings.TrimRight(c.URL, "/")
-	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Path != "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("--url %q: want http(s)://HOST without a path", c.URL)
+	outside, err := outsideURL(c.URL)
+	if err != nil {
+		return fmt.Errorf("--url: %w", err)
 	}
+	c.URL = strings.TrimSuffix(outside, "/")
 	if _, err := c.accessPoints(); err != nil {
 		return err
 	}

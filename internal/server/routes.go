@@ -107,7 +107,7 @@ func (s *Server) letters(ctx context.Context, to string) ([]web.Letter, error) {
 }
 
 func letter(m mail.MailboxMessage) web.Letter {
-	l := web.Letter{ID: m.ID, To: m.To, Subject: m.Subject, Date: m.Date, Text: m.Text, HTML: m.HTML, Links: m.Links}
+	l := web.Letter{ID: m.ID, From: m.From, To: m.To, Subject: m.Subject, Date: m.Date, Text: m.Text, HTML: m.HTML, Links: m.Links}
 	for _, a := range m.Attachments {
 		l.Attachments = append(l.Attachments, web.Attachment{Name: a.Name, MIME: a.MIME, Size: int64(a.Size)})
 	}

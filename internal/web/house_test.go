@@ -159,7 +159,7 @@ func (h *house) letters(ctx context.Context, to string) ([]web.Letter, error) {
 	messages, err := h.post.Mailbox(ctx, to)
 	var out []web.Letter
 	for _, m := range messages {
-		l := web.Letter{ID: m.ID, To: m.To, Subject: m.Subject, Date: m.Date, Text: m.Text, HTML: m.HTML, Links: m.Links}
+		l := web.Letter{ID: m.ID, From: m.From, To: m.To, Subject: m.Subject, Date: m.Date, Text: m.Text, HTML: m.HTML, Links: m.Links}
 		for _, a := range m.Attachments {
 			l.Attachments = append(l.Attachments, web.Attachment{Name: a.Name, MIME: a.MIME, Size: a.Size})
 		}

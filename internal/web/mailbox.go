@@ -114,6 +114,7 @@ func (s *site) letterAttachment(w http.ResponseWriter, r *http.Request) error {
 // letterJSON is a message as scripts read it.
 type letterJSON struct {
 	ID      string   `json:"id"`
+	From    string   `json:"from"`
 	To      string   `json:"to"`
 	Subject string   `json:"subject"`
 	Date    string   `json:"date"`
@@ -134,7 +135,7 @@ func (s *site) messages(w http.ResponseWriter, r *http.Request) error {
 		if links == nil {
 			links = []string{}
 		}
-		out = append(out, letterJSON{l.ID, l.To, l.Subject, machine(l.Date), l.Text, l.HTML, links})
+		out = append(out, letterJSON{l.ID, l.From, l.To, l.Subject, machine(l.Date), l.Text, l.HTML, links})
 	}
 	s.json(w, http.StatusOK, out)
 	return nil

@@ -66,5 +66,5 @@ func (s *site) unknown(http.ResponseWriter, *http.Request) error {
 
 // front is the page at the root.
 func (s *site) front(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "front", nil)
+	return s.render(w, r, http.StatusOK, "front", s.References)
 }

@@ -38,6 +38,9 @@ func TestReference(t *testing.T) {
 			t.Errorf("%s: %d", path, a.StatusCode)
 		}
 	}
+	if front := c.get("/"); strings.Count(front.body, `href="/openapi/acrobat-sign"`) != 1 {
+		t.Error("the start page has no way there")
+	}
 	bare := h.config
 	bare.References = nil
 	if _, err := web.New(bare); err != nil {
@@ -109,6 +112,14 @@ func (b *tab) try() {
 	b.click(one + ".opblock-summary-control")
 	b.see(one + ".execute")
 	b.examine("reference-open")
+	if n := eval[int](b, `document.querySelectorAll("`+one+`tr[data-param-in=query]").length`); n != 0 {
+		b.t.Errorf("%s: %d parameters would go into the query", b.name, n)
+	}
+	if scope := eval[string](b, `document.querySelector("`+one+`tr[data-property-name=scope] input")?.value ?? "?"`); !strings.Contains(scope, "sign_user_write") || !strings.Contains(scope, "sign_oem_user_impersonate") {
+		b.t.Errorf("%s: the form asks for %q, which cannot register", b.name, scope)
+	}
+	b.do(chromedp.ScrollIntoView(chromedp.CSS(one + ".execute")))
+	b.shot("reference-form")
 	b.click(one + ".execute")
 	b.see(one + ".live-responses-table")
 	b.do(chromedp.ScrollIntoView(chromedp.CSS(one + ".live-responses-table")))

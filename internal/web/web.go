@@ -54,6 +54,7 @@ type Mailbox struct {
 // Letter is one delivered message.
 type Letter struct {
 	ID, To, Subject string
+	From            string // name and address, as readers see them
 	Date            time.Time
 	Text, HTML      string
 	Links           []string

@@ -11,7 +11,8 @@ import (
 
 func (s *surface) createAccount(r *api.Request) (api.Answer, error) {
 	b := readBody(r, "name", "countryCode")
-	in := directory.NewPartnerAccount{Consumables: b.consumables(), Name: b.text("name"), Company: b.text("company"),
+	quotas := b.consumables() // before the others: what is missing in one of them is told before the wrong type of another member
+	in := directory.NewPartnerAccount{Consumables: quotas, Name: b.text("name"), Company: b.text("company"),
 		Country: b.text("countryCode")}
 	if b.sent("id") {
 		b.wrong("id") // permitted only in an update
@@ -29,7 +30,8 @@ func (s *surface) createAccount(r *api.Request) (api.Answer, error) {
 func (s *surface) changeAccount(r *api.Request) (api.Answer, error) {
 	id := r.Path("accountId")
 	b := readBody(r, "id", "name")
-	change := directory.PartnerAccountChange{Consumables: b.consumables(), Name: b.text("name"), Company: b.change("company"),
+	quotas := b.consumables() // first, as in createAccount
+	change := directory.PartnerAccountChange{Consumables: quotas, Name: b.text("name"), Company: b.change("company"),
 		Country: b.keep("countryCode")}
 	b.sameID(id)
 	if b.err != nil {
@@ -71,8 +73,16 @@ func (s *surface) listAccounts(r *api.Request) (api.Answer, error) {
 	return api.Answer{JSON: out}, err
 }
 
+// pageParameters may each be sent once.
+var pageParameters = []string{"pageNumber", "pageSize", "isLegacy"}
+
 // readPage reads pageNumber, from 0, pageSize and isLegacy.
 func readPage(r *api.Request) (page, size int, legacy bool, err error) {
+	for _, name := range pageParameters {
+		if len(r.Queries()[name]) > 1 {
+			return 0, 0, false, badQuery(name)
+		}
+	}
 	number := func(name string, otherwise int) int {
 		text := r.Query(name)
 		if text == "" {

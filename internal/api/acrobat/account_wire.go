@@ -1,13 +1,36 @@
 package acrobat
 
-import "countersign.dev/internal/directory"
+import (
+	"errors"
+	"math"
+	"strconv"
+
+	"countersign.dev/internal/directory"
+)
 
 // consumableIn is a quota as clients send it; nil is not given.
 type consumableIn struct {
 	Type       *string `json:"type"`
 	Attributes *struct {
-		Cap *int64 `json:"cap"`
+		Cap *whole `json:"cap"`
 	} `json:"attributes"`
+}
+
+// whole is a whole number however JSON writes it: 10, 10.0 and 1e1 are the same.
+type whole int64
+
+// UnmarshalJSON refuses other numbers, and beyond 2^53 those with a point or an exponent.
+func (w *whole) UnmarshalJSON(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		f, bad := strconv.ParseFloat(string(text), 64)
+		if bad != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+			return errors.New("no whole number")
+		}
+		n = int64(f)
+	}
+	*w = whole(n)
+	return nil
 }
 
 // aliases are the names in the vendor's table; its samples have the others.
@@ -33,7 +56,7 @@ func (b *body) consumables() (list []directory.Consumable) {
 			if canonical, ok := aliases[name]; ok {
 				name = canonical
 			}
-			list = append(list, directory.Consumable{Type: name, Cap: *c.Attributes.Cap})
+			list = append(list, directory.Consumable{Type: name, Cap: int64(*c.Attributes.Cap)})
 		}
 	}
 	return list

@@ -1,6 +1,7 @@
 package acrobat
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -24,7 +25,7 @@ func readBody(r *api.Request, required ...string) *body {
 	b := &body{}
 	b.err = r.JSON(&b.members)
 	for _, name := range required {
-		if value := string(b.members[name]); value == "" || value == "null" || value == `""` {
+		if !b.filled(name) {
 			b.refuse(missing(name))
 		}
 	}
@@ -46,6 +47,16 @@ func (b *body) wrong(name string) {
 func (b *body) sent(name string) bool {
 	value, ok := b.members[name]
 	return ok && value.Kind() != 'n'
+}
+
+// filled reports that a member is there, and neither null nor a text of white space alone.
+func (b *body) filled(name string) bool {
+	value := b.members[name]
+	if value.Kind() != '"' {
+		return b.sent(name)
+	}
+	text, err := jsontext.AppendUnquote(nil, value)
+	return err != nil || len(bytes.TrimSpace(text)) > 0
 }
 
 // read decodes a member; one that is null or not there leaves v as it is.
@@ -99,10 +110,11 @@ func (s *surface) onboarded(r *api.Request, err error) error {
 	default:
 		return err
 	}
-	if inactive := s.dir.CheckPartner(r.Context(), r.Principal); inactive != nil {
-		return inactive
+	inactive := s.dir.CheckPartner(r.Context(), r.Principal)
+	if inactive == nil || r.Context().Err() != nil { // who has cut his call short is asked nothing more
+		return err
 	}
-	return err
+	return inactive
 }
 
 // sameID refuses a body whose id is not the path's.

@@ -31,7 +31,7 @@ type surface struct {
 // New makes the dialect.
 func New(c Config) *api.Dialect {
 	s := &surface{authn: c.Authn, dir: c.Directory, points: newPoints(c.Points), log: c.Log}
-	return &api.Dialect{Name: "acrobat sign", Claim: claim, Refuse: refuse, Routes: s.routes()}
+	return &api.Dialect{Name: "acrobat sign", Claim: claim, Stray: stray, Refuse: refuse, Routes: s.routes()}
 }
 
 // The prefixes of the surface's parts.
@@ -83,14 +83,16 @@ func (s *surface) routes() []api.Route {
 	}
 }
 
-// claim takes the surface's trees, also after a second slash: access points end
+// claim takes the surface's trees, also after more slashes: access points end
 // with one, and clients that follow the vendor's templates add another.
 func claim(path string) (string, bool) {
-	if strings.HasPrefix(path, "//") {
-		path = path[1:]
-	}
+	path = "/" + strings.TrimLeft(path, "/")
 	return path, api.Under(path, restPath) || api.Under(path, gateway) || api.Under(path, imsPath)
 }
+
+// stray takes the ways to write the token endpoint that are none: whoever would
+// redirect them would put the secret of a query into Location.
+func stray(path string) bool { return api.Under(path, imsPath) }
 
 // refuse words what no route words itself.
 func refuse(path string, e *errs.Error) api.Answer {

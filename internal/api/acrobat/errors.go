@@ -14,11 +14,34 @@ import (
 type row struct {
 	status        int
 	code, message string
+	oauth         string // the auth service's second code (RFC 6749 §5.2)
+	retryAfter    int    // seconds, of the REST API's body alone
+}
+
+// says is a row whose OAuth word is its code in lower case.
+func says(status int, code, message string) row {
+	return row{status: status, code: code, message: message, oauth: strings.ToLower(code)}
+}
+
+// as is the row with another OAuth word.
+func (r row) as(oauth string) row {
+	r.oauth = oauth
+	return r
+}
+
+// after is the row with seconds to wait.
+func (r row) after(seconds int) row {
+	r.retryAfter = seconds
+	return r
 }
 
 // table words the refusals of one endpoint. Its keys, the exact one before the
-// general: "what field", "what", "kind".
+// general: "what field", "on field", "what", "kind", and for what is invalid
+// without a parameter to blame, unnamed.
 type table map[string]row
+
+// unnamed is the row of the invalid that no row words without naming a parameter.
+const unnamed = "invalid, unnamed"
 
 // with is a table with more rows, or other words for some.
 func (t table) with(more table) table {
@@ -32,7 +55,7 @@ func (t table) find(e *errs.Error) row {
 	if e.What == "json.type" && e.Field == "" {
 		return t.find(errs.New(e.Kind, "json.malformed", ""))
 	}
-	for _, key := range []string{e.What + " " + e.Field, e.What, e.Kind.String()} {
+	for _, key := range []string{e.What + " " + e.Field, "on " + e.Field, e.What, e.Kind.String()} {
 		if found, ok := t[key]; ok && (e.Field != "" || !strings.Contains(found.message, "{field}")) {
 			found.message = strings.ReplaceAll(found.message, "{field}", parameter(e.Field))
 			found.message = strings.ReplaceAll(found.message, "{account}", e.Params["account"])
@@ -40,7 +63,7 @@ func (t table) find(e *errs.Error) row {
 		}
 	}
 	if e.Kind == errs.Invalid {
-		return invalidInput
+		return t[unnamed]
 	}
 	return t["fault"]
 }
@@ -62,36 +85,37 @@ func parameter(field string) string {
 
 // Rows that stand in more than one table.
 var (
-	badRequest     = row{http.StatusBadRequest, "BAD_REQUEST", "The request provided is invalid."}
-	invalidInput   = row{http.StatusBadRequest, "INVALID_INPUT", "An invalid input is provided."}
-	invalidJSON    = row{http.StatusBadRequest, "INVALID_JSON", "An invalid JSON was specified."}
-	invalidParam   = row{http.StatusBadRequest, "INVALID_PARAMETER", "The {field} value specified is invalid."}
-	missingParam   = row{http.StatusBadRequest, "MISSING_REQUIRED_PARAM", "Required parameter {field} is missing."}
-	missingParams  = row{http.StatusBadRequest, "MISSING_REQUIRED_PARAMS", "Required parameter {field} is missing."}
-	noHeader       = row{http.StatusUnauthorized, "NO_AUTHORIZATION_HEADER", "Authorization header not provided."}
-	invalidToken   = row{http.StatusUnauthorized, "INVALID_ACCESS_TOKEN", "Access token provided is invalid or has expired."}
-	missingScopes  = row{http.StatusForbidden, "MISSING_SCOPES", "The token does not contain the required scopes."}
-	notOnboarded   = row{http.StatusForbidden, "AUTHENTICATION_FAILED", "Partner is not onboarded successfully."}
-	denied         = row{http.StatusForbidden, "PERMISSION_DENIED", "The API caller does not have the permission to execute this operation."}
-	seatsExceeded  = row{http.StatusForbidden, "MAXIMUM_USERS_FOR_ACCOUNT_LIMIT_EXCEEDED", "Maximum active user limit reached for the account."}
-	otherPoint     = row{http.StatusForbidden, "INVALID_API_ACCESS_POINT", "Request must be made to correct API access point (e.g. use GET /baseUris)."}
-	unknownAccount = row{http.StatusNotFound, "ACCOUNT_NOT_FOUND", "Account does not exist."}
-	unknownUser    = row{http.StatusNotFound, "USER_NOT_FOUND", "User does not exist."}
-	nameTaken      = row{http.StatusConflict, "ACCOUNT_ALREADY_EXISTS", "Account with this name already exists."}
-	emailTaken     = row{http.StatusConflict, "USER_ALREADY_EXISTS", "User with this email already exists."}
-	internalError  = row{http.StatusInternalServerError, "INTERNAL_SERVER_ERROR", "Some miscellaneous error has occurred."}
-	miscError      = row{http.StatusInternalServerError, "MISC_SERVER_ERROR", "Some miscellaneous error has occurred."}
+	badRequest     = says(http.StatusBadRequest, "BAD_REQUEST", "The request provided is invalid.")
+	invalidInput   = says(http.StatusBadRequest, "INVALID_INPUT", "An invalid input is provided.")
+	invalidJSON    = says(http.StatusBadRequest, "INVALID_JSON", "An invalid JSON was specified.")
+	invalidParam   = says(http.StatusBadRequest, "INVALID_PARAMETER", "The {field} value specified is invalid.")
+	invalidQuery   = says(http.StatusBadRequest, "INVALID_PARAMETER", "The query value specified is invalid.")
+	missingParam   = says(http.StatusBadRequest, "MISSING_REQUIRED_PARAM", "Required parameter {field} is missing.")
+	missingParams  = says(http.StatusBadRequest, "MISSING_REQUIRED_PARAMS", "Required parameter {field} is missing.")
+	noHeader       = says(http.StatusUnauthorized, "NO_AUTHORIZATION_HEADER", "Authorization header not provided.")
+	invalidToken   = says(http.StatusUnauthorized, "INVALID_ACCESS_TOKEN", "Access token provided is invalid or has expired.")
+	missingScopes  = says(http.StatusForbidden, "MISSING_SCOPES", "The token does not contain the required scopes.")
+	notOnboarded   = says(http.StatusForbidden, "AUTHENTICATION_FAILED", "Partner is not onboarded successfully.")
+	denied         = says(http.StatusForbidden, "PERMISSION_DENIED", "The API caller does not have the permission to execute this operation.")
+	seatsExceeded  = says(http.StatusForbidden, "MAXIMUM_USERS_FOR_ACCOUNT_LIMIT_EXCEEDED", "Maximum active user limit reached for the account.")
+	otherPoint     = says(http.StatusForbidden, "INVALID_API_ACCESS_POINT", "Request must be made to correct API access point (e.g. use GET /baseUris).")
+	unknownAccount = says(http.StatusNotFound, "ACCOUNT_NOT_FOUND", "Account does not exist.")
+	unknownUser    = says(http.StatusNotFound, "USER_NOT_FOUND", "User does not exist.")
+	nameTaken      = says(http.StatusConflict, "ACCOUNT_ALREADY_EXISTS", "Account with this name already exists.")
+	emailTaken     = says(http.StatusConflict, "USER_ALREADY_EXISTS", "User with this email already exists.")
+	internalError  = says(http.StatusInternalServerError, "INTERNAL_SERVER_ERROR", "Some miscellaneous error has occurred.")
+	miscError      = says(http.StatusInternalServerError, "MISC_SERVER_ERROR", "Some miscellaneous error has occurred.")
 )
 
 // anywhere are the refusals of every path; the vendor's tables have none of them but 429 and 415.
 var anywhere = table{
 	"fault":              internalError,
-	"not found":          {http.StatusNotFound, "RESOURCE_NOT_FOUND", "The requested resource does not exist."},
-	"method not allowed": {http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "The method is not allowed for the requested resource."},
-	"too large":          {http.StatusRequestEntityTooLarge, "REQUEST_TOO_LARGE", "The request is too large."},
-	"unsupported":        {http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "Content type was not provided or is not supported."},
-	"limited":            {http.StatusTooManyRequests, "TOO_MANY_REQUESTS", "The request rate limit has reached"},
-	"unavailable":        {http.StatusServiceUnavailable, "SERVICE_UNAVAILABLE", "The service is not available at the moment."},
+	"not found":          says(http.StatusNotFound, "RESOURCE_NOT_FOUND", "The requested resource does not exist."),
+	"method not allowed": says(http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "The method is not allowed for the requested resource."),
+	"too large":          says(http.StatusRequestEntityTooLarge, "REQUEST_TOO_LARGE", "The request is too large."),
+	"unsupported":        says(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "Content type was not provided or is not supported."),
+	"limited":            says(http.StatusTooManyRequests, "TOO_MANY_REQUESTS", "The request rate limit has reached"),
+	"unavailable":        says(http.StatusServiceUnavailable, "SERVICE_UNAVAILABLE", "The service is not available at the moment."),
 }
 
 // common are the refusals of every endpoint that takes a bearer token and JSON.
@@ -103,8 +127,9 @@ var common = anywhere.with(table{
 	"denied":           denied,
 	"point.other":      otherPoint,
 	"json.malformed":   invalidJSON,
+	"body.incomplete":  invalidJSON,
 	"invalid":          invalidParam,
-	"id.mismatch":      invalidInput,
+	unnamed:            invalidQuery,
 	"field.missing":    missingParams,
 	"seats.exceeded":   seatsExceeded,
 	"account.unknown":  unknownAccount,
@@ -117,51 +142,56 @@ var common = anywhere.with(table{
 var (
 	rest = anywhere.with(table{
 		"token.missing": noHeader, "unauthenticated": invalidToken, "kind.denied": invalidToken, "denied": denied,
-		"header.x_api_user": {http.StatusBadRequest, "INVALID_X_API_USER_HEADER", "Value provided in x-api-user header is in invalid format."},
+		"header.x_api_user": says(http.StatusBadRequest, "INVALID_X_API_USER_HEADER", "The x-api-user header must not be sent."),
 		"invalid":           badRequest,
-		"limited":           {http.StatusTooManyRequests, "THROTTLING_TOO_MANY_REQUESTS", "The request rate limit has reached"},
+		"limited":           says(http.StatusTooManyRequests, "THROTTLING_TOO_MANY_REQUESTS", "The request rate limit has reached").after(1),
 		"fault":             miscError,
 	})
 	registering = common.with(table{
 		"kind.denied":         missingScopes,
 		"field.missing":       missingParam,
 		"name.missing":        missingParam,
-		"domain.not_eligible": {http.StatusBadRequest, "DOMAIN_NOT_ELIGIBLE", "One or more domains are not allowed for the given partner."},
-		"domains.none":        {http.StatusNotFound, "ORG_DOMAINS_NOT_FOUND", "Org does not have any owned or trusted federated domains."},
-		"partner.exists":      {http.StatusConflict, "TECHNICAL_ACCOUNT_ID_ALREADY_EXISTS", "Partner already exists for this Technical Account Id."},
+		"domain.not_eligible": says(http.StatusBadRequest, "DOMAIN_NOT_ELIGIBLE", "One or more domains are not allowed for the given partner."),
+		"domains.none":        says(http.StatusNotFound, "ORG_DOMAINS_NOT_FOUND", "Org does not have any owned or trusted federated domains."),
+		"partner.exists":      says(http.StatusConflict, "TECHNICAL_ACCOUNT_ID_ALREADY_EXISTS", "Partner already exists for this Technical Account Id."),
 	})
 	creatingAccount = common.with(table{
 		"kind.denied": missingScopes,
-		"account.unconfigured": {http.StatusInternalServerError, "ACCOUNT_COULD_NOT_BE_CONFIGURED",
-			"Account with accountId {account} could not be configured properly."},
+		"account.unconfigured": says(http.StatusInternalServerError, "ACCOUNT_COULD_NOT_BE_CONFIGURED",
+			"Account with accountId {account} could not be configured properly."),
 	})
 	changingAccount = common.with(table{
-		"field.missing": {http.StatusBadRequest, "MISSING_REQUIRED_PARAMS", "Missing required parameters {field}."},
-		"account.taken": {http.StatusConflict, "ACCOUNT_ALREADY_EXISTS", "An account with this name already exists."},
+		"field.missing": says(http.StatusBadRequest, "MISSING_REQUIRED_PARAMS", "Missing required parameters {field}."),
+		"account.taken": says(http.StatusConflict, "ACCOUNT_ALREADY_EXISTS", "An account with this name already exists."),
 		malformedID:     invalidInput,
+		"id.mismatch":   invalidInput,
+		unnamed:         invalidInput,
 	})
-	readingAccount  = common.with(table{malformedID: invalidInput})
+	readingAccount  = common.with(table{malformedID: invalidInput, unnamed: invalidInput})
 	listingAccounts = common.with(table{
-		"page.small": {http.StatusBadRequest, "INVALID_PARAMETER", "The pageSize specified must be greater than or equal to 1."},
-		"page.large": {http.StatusBadRequest, "PAGE_SIZE_LIMIT_EXCEEDED", "Page size has exceeded the maximum length of 100."},
+		"page.small": says(http.StatusBadRequest, "INVALID_PARAMETER", "The pageSize specified must be greater than or equal to 1."),
+		"page.large": says(http.StatusBadRequest, "PAGE_SIZE_LIMIT_EXCEEDED", "Page size has exceeded the maximum length of 100."),
 	})
 	creatingUser = common.with(table{
-		"unauthenticated": {http.StatusUnauthorized, "INVALID_ACCESS_TOKEN", "Token provided is invalid or has expired."},
-		"denied":          {http.StatusForbidden, "PERMISSION_DENIED", "The API caller does not have permission to execute this operation."},
-		"user.unstored":   {http.StatusInternalServerError, "USER_COULD_NOT_BE_CREATED", "User could not be created."},
+		"unauthenticated": says(http.StatusUnauthorized, "INVALID_ACCESS_TOKEN", "Token provided is invalid or has expired."),
+		"denied":          says(http.StatusForbidden, "PERMISSION_DENIED", "The API caller does not have permission to execute this operation."),
+		"user.unstored":   says(http.StatusInternalServerError, "USER_COULD_NOT_BE_CREATED", "User could not be created."),
 	})
 	changingUser = common.with(table{
 		malformedUserID: invalidInput,
-		"user.unstored": {http.StatusInternalServerError, "USER_COULD_NOT_BE_UPDATED", "User could not be updated."},
+		"id.mismatch":   invalidInput,
+		unnamed:         invalidInput,
+		"user.unstored": says(http.StatusInternalServerError, "USER_COULD_NOT_BE_UPDATED", "User could not be updated."),
 	})
 	readingUser = common
 	migrating   = common.with(table{
-		"unauthenticated":   {http.StatusUnauthorized, "INVALID_TOKEN", "Token provided is invalid or expired."},
+		"unauthenticated":   says(http.StatusUnauthorized, "INVALID_TOKEN", "Token provided is invalid or expired."),
 		"field.missing":     missingParam,
 		"media.unsupported": badRequest,
-		"form.malformed":    badRequest,
 		"form.repeated":     badRequest,
-		"user.unknown":      {http.StatusNotFound, "USER_NOT_FOUND", "User not found."},
+		"body.incomplete":   badRequest,
+		unnamed:             badRequest,
+		"user.unknown":      says(http.StatusNotFound, "USER_NOT_FOUND", "User not found."),
 		"fault":             miscError,
 	})
 )
@@ -182,12 +212,7 @@ type errorOut struct {
 // refuse words a refusal as {"code", "message"}.
 func (t table) refuse(e *errs.Error) api.Answer {
 	found := t.find(e)
-	a := api.Answer{Status: found.status}
-	out := errorOut{Code: found.code, Message: found.message}
-	if found.code == "THROTTLING_TOO_MANY_REQUESTS" {
-		out.RetryAfter = 1
-	}
-	a.JSON = out
+	a := api.Answer{Status: found.status, JSON: errorOut{found.code, found.message, found.retryAfter}}
 	if found == otherPoint {
 		a.Header = map[string]string{"X-Api-Access-Point": e.Params["point"]}
 	}

@@ -226,7 +226,7 @@ func TestErrors(t *testing.T) {
 			switch row["test"] {
 			case "TestErrors":
 				want[row["endpoint"]+"\t"+row["when"]] = row
-			case "TestLocation", "TestRefusalsOfLoad": // they read their rows themselves
+			case "TestLocation", "TestRefusalsOfLoad", "TestBodyCutShort": // they read their rows themselves
 			default:
 				t.Errorf("errors.tsv names the test %s", row["test"])
 			}
@@ -293,11 +293,19 @@ func errorLine(t *testing.T, key string, a apitest.Answer) string {
 	return key + "\t" + strconv.Itoa(a.Status) + "\t" + code + "\t" + message
 }
 
+// reworded are published sentences that would not be true here, and ours.
+var reworded = map[string]string{
+	"Value provided in x-api-user header is in invalid format.": "The x-api-user header must not be sent.", // there is no impersonation by header
+}
+
 // checkPublished: every row of the vendor's error tables is among the refusals.
 func checkPublished(t *testing.T, produced []string) {
 	t.Helper()
 	n := 0
 	for _, row := range apitest.Errors(t, "testdata/published.tsv") {
+		if ours, ok := reworded[row["message"]]; ok {
+			row["message"] = ours
+		}
 		found := slices.ContainsFunc(produced, func(line string) bool {
 			cells := strings.Split(line, "\t")
 			code, _, _ := strings.Cut(cells[3], " ")
@@ -373,6 +381,14 @@ func (w *world) newTechnicalBeside(o *tenant) *tenant {
 	beside.partner = ""
 	beside.technical()
 	return &beside
+}
+
+// bare is a technical account of an organisation without domains.
+func (w *world) bare() *tenant {
+	bare := *w.a
+	bare.organisation, bare.partner = w.unique("Bare "), ""
+	bare.technical()
+	return &bare
 }
 
 // cold is the same world behind a server that has just started.

@@ -73,27 +73,21 @@ func authForm(r *api.Request, required ...string) (url.Values, error) {
 // auth are the refusals of the auth service. What is missing and what is wrong
 // has one sentence.
 var auth = anywhere.with(table{
-	"invalid":           {http.StatusBadRequest, "INVALID_REQUEST", "{field} is missing or invalid."},
-	"form.malformed":    badRequest,
-	"query.malformed":   badRequest,
-	"body.incomplete":   badRequest,
-	"media.unsupported": badRequest,
-	"unauthenticated":   {http.StatusBadRequest, "INVALID_REQUEST", "client_secret is missing or invalid."},
-	"actor.invalid":     invalidActor,
-	"subject.malformed": {http.StatusBadRequest, "INVALID_REQUEST", "subject_token is missing or invalid."},
-	"scope.unknown":     {http.StatusBadRequest, "INVALID_REQUEST", "scope is missing or invalid."},
-	"denied":            denied,
-	"client.disabled":   {http.StatusBadRequest, "INVALID_REQUEST", "client_secret is missing or invalid."},
-	"partner.inactive":  notOnboarded,
+	"invalid":                    invalidRequest,
+	unnamed:                      malformedRequest,
+	"media.unsupported":          malformedRequest,
+	"parameter.value grant_type": invalidRequest.as("unsupported_grant_type"),
+	"scope.unknown":              invalidRequest.as("invalid_scope"),
+	"unauthenticated":            says(http.StatusBadRequest, "INVALID_REQUEST", "client_secret is missing or invalid.").as("invalid_client"),
+	"on actor_token":             says(http.StatusUnauthorized, "INVALID_AUTHENTICATING_TOKEN", "actor_token is missing or invalid."),
+	"denied":                     denied,
+	"partner.inactive":           notOnboarded,
 })
 
-var invalidActor = row{http.StatusUnauthorized, "INVALID_AUTHENTICATING_TOKEN", "actor_token is missing or invalid."}
-
-// twins are OAuth's words (RFC 6749 §5.2) for a code, or for a refusal whose code says less; the others' are their code in lower case.
-var twins = map[string]string{
-	"BAD_REQUEST": "invalid_request", "client.credentials": "invalid_client", "client.disabled": "invalid_client", "scope.unknown": "invalid_scope",
-	"parameter.value grant_type": "unsupported_grant_type",
-}
+var (
+	invalidRequest   = says(http.StatusBadRequest, "INVALID_REQUEST", "{field} is missing or invalid.")
+	malformedRequest = badRequest.as("invalid_request")
+)
 
 type authErrorOut struct {
 	Code        string `json:"code"`
@@ -102,23 +96,17 @@ type authErrorOut struct {
 	Description string `json:"error_description"`
 }
 
-// refuseAuth words a refusal in both ways at once: the vendor's and OAuth's.
+// refuseAuth words a refusal in both ways at once: the vendor's and OAuth's. It
+// repeats no name that a client made up.
 func refuseAuth(e *errs.Error) api.Answer {
+	if !slices.Contains(authParameters, e.Field) {
+		nameless := *e
+		nameless.Field = ""
+		e = &nameless
+	}
 	found := auth.find(e)
-	switch {
-	case found == invalidInput, e.Kind == errs.Invalid && e.Field != "" && !slices.Contains(authParameters, e.Field):
-		found = badRequest
-	case e.Field == "actor_token":
-		found = invalidActor
-	}
-	twin := strings.ToLower(found.code)
-	for _, key := range []string{found.code, e.What, e.What + " " + e.Field} {
-		if own, ok := twins[key]; ok {
-			twin = own
-		}
-	}
-	return api.Answer{Status: found.status, JSON: authErrorOut{found.code, found.message, twin, found.message}}
+	return api.Answer{Status: found.status, JSON: authErrorOut{found.code, found.message, found.oauth, found.message}}
 }
 
-// authParameters may be named in a refusal; others that a client sends twice are not repeated to him.
+// authParameters are those of the auth service.
 var authParameters = append([]string{"token", "type", "token_type"}, exchangeParameters...)

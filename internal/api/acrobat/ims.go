@@ -1,6 +1,8 @@
 package acrobat
 
 import (
+	"bytes"
+	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -54,8 +56,12 @@ func (s *surface) technicalForm(r *api.Request) (url.Values, error) {
 		s.log.WarnContext(r.Context(), "a client secret came in the query string: send it in the body", "request_id", r.Origin.RequestID)
 	}
 	form := url.Values{}
-	if r.Media() != "" {
-		var err error
+	body, err := r.Body()
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > 0 { // else the media type is of nothing
+		r.HTTP.Body = io.NopCloser(bytes.NewReader(body))
 		if form, err = r.Form(); err != nil {
 			return nil, err
 		}
@@ -91,17 +97,17 @@ func splitScopes(list string) (scopes []string, err error) {
 
 // oauth are the refusals of the token endpoint (RFC 6749 §5.2); the codes are its error members.
 var oauth = anywhere.with(table{
-	"client.credentials":          {http.StatusBadRequest, "invalid_client", "invalid client_secret parameter"},
-	"client.disabled":             {http.StatusBadRequest, "invalid_client", "the client is disabled"},
-	"field.missing client_id":     {http.StatusBadRequest, "invalid_client", "invalid client_id parameter"},
-	"field.missing client_secret": {http.StatusBadRequest, "invalid_client", "invalid client_secret parameter"},
-	"scope.unknown":               {http.StatusBadRequest, "invalid_scope", "invalid scope parameter"},
-	"grant.unsupported":           {http.StatusBadRequest, "unsupported_grant_type", "unsupported grant_type parameter"},
-	"invalid":                     {http.StatusBadRequest, "invalid_request", "invalid request"},
-	"field.missing":               {http.StatusBadRequest, "invalid_request", "missing {field} parameter"},
-	"media.unsupported":           {http.StatusBadRequest, "invalid_request", "send the parameters as a form"},
-	"fault":                       {http.StatusInternalServerError, "server_error", "Some miscellaneous error has occurred."},
-	"unavailable":                 {http.StatusServiceUnavailable, "temporarily_unavailable", "The service is not available at the moment."},
+	"client.credentials":          says(http.StatusBadRequest, "invalid_client", "invalid client_secret parameter"),
+	"client.disabled":             says(http.StatusBadRequest, "invalid_client", "the client is disabled"),
+	"field.missing client_id":     says(http.StatusBadRequest, "invalid_client", "invalid client_id parameter"),
+	"field.missing client_secret": says(http.StatusBadRequest, "invalid_client", "invalid client_secret parameter"),
+	"scope.unknown":               says(http.StatusBadRequest, "invalid_scope", "invalid scope parameter"),
+	"grant.unsupported":           says(http.StatusBadRequest, "unsupported_grant_type", "unsupported grant_type parameter"),
+	"invalid":                     says(http.StatusBadRequest, "invalid_request", "invalid request"),
+	"field.missing":               says(http.StatusBadRequest, "invalid_request", "missing {field} parameter"),
+	"media.unsupported":           says(http.StatusBadRequest, "invalid_request", "send the parameters as a form"),
+	"fault":                       says(http.StatusInternalServerError, "server_error", "Some miscellaneous error has occurred."),
+	"unavailable":                 says(http.StatusServiceUnavailable, "temporarily_unavailable", "The service is not available at the moment."),
 })
 
 type oauthErrorOut struct {

@@ -30,6 +30,8 @@ var scopedEndpoints = []scoped{
 	{name: "POST users", method: "POST", path: usersPath, needs: []string{"sign_user_write"}, passed: "400 MISSING_REQUIRED_PARAMS", users: true},
 	{name: "GET user", method: "GET", path: usersPath + "/x", needs: []string{"sign_user_read"}, passed: "404 USER_NOT_FOUND", users: true},
 	{name: "PUT user", method: "PUT", path: usersPath + "/x", needs: []string{"sign_user_write"}, passed: "400 MISSING_REQUIRED_PARAMS", users: true},
+	{name: "GET accounts, isLegacy=true", method: "GET", path: accountsPath + "?isLegacy=true", needs: []string{"sign_account_read"}, passed: "200"},
+	{name: "POST users/migrationStatus", method: "POST", path: statusPath, needs: []string{"sign_user_read"}, passed: "400 BAD_REQUEST"}, // no form
 }
 
 func (e scoped) call(c apitest.Client) string {
@@ -191,15 +193,19 @@ var plainEndpoints = []struct {
 		}
 		return c.refused("INVALID_ACCESS_TOKEN", "MISSING_SCOPES")
 	}},
-	{"GET accounts", apitest.Call{Method: "GET", Path: accountsPath}, func(c caller) string {
-		switch c.kind {
-		case "technical":
-			return "200"
-		case "plain", "admin":
-			return "403 PERMISSION_DENIED"
-		}
-		return c.refused("INVALID_ACCESS_TOKEN", "PERMISSION_DENIED")
-	}},
+	{"GET accounts", apitest.Call{Method: "GET", Path: accountsPath}, caller.list},
+	{"GET accounts, isLegacy=true", apitest.Call{Method: "GET", Path: accountsPath + "?isLegacy=true"}, caller.list},
+}
+
+// list is the answer to a list of accounts.
+func (c caller) list() string {
+	switch c.kind {
+	case "technical":
+		return "200"
+	case "plain", "admin":
+		return "403 PERMISSION_DENIED"
+	}
+	return c.refused("INVALID_ACCESS_TOKEN", "PERMISSION_DENIED")
 }
 
 // rest: what answers whoever proves that he is of this surface.

@@ -15,10 +15,10 @@ import (
 
 // The ids and secrets that the document's examples have in place of real ones.
 const (
-	exampleClient  = "6f1c8e5b2d7a4c3e9b0f1a2d3c4e5f60"
+	exampleClient  = "6f1c8e5b-2d7a-4c3e-9b0f-1a2d3c4e5f60"
 	exampleSecret  = "the-secret"
-	exampleAccount = "8Rk2vQh5TnYwZc4JxMpDfA"
-	exampleUser    = "Lb6sXe9GtUaVq3HyKrCnWm"
+	exampleAccount = "8Rk2vQh5TnYw"
+	exampleUser    = "Lb6sXe9GtUaV"
 	exampleToken   = "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJleGFtcGxlIjp0cnVlfQ.c2lnbmF0dXJl"
 )
 

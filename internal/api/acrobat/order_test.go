@@ -1,6 +1,9 @@
 package acrobat
 
 import (
+	"fmt"
+	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -30,13 +33,87 @@ var faultNames = [faultCount]string{"token", "kind", "scope", "partner", "JSON",
 // ordered is an endpoint and what its faults are: the body's spoiled by name, and the answers to each.
 type ordered struct {
 	name, method, scope string
+	form                bool                                 // the body is one
+	home                func(w *world, faults []int) *tenant // nil: an active partner, or the inactive one
 	path                func(w *world, faults []int) string
-	body                func(w *world) object
+	body                func(w *world) object // nil: none
 	spoil               map[int]func(w *world, b object) object
 	answers             map[int]string
 }
 
+// valuing is the endpoint with another wrong value, under a name that tells.
+func (e ordered) valuing(what string, spoil func(*world, object) object) ordered {
+	e.name += ", " + what
+	e.spoil = maps.Clone(e.spoil)
+	e.spoil[faultValue] = spoil
+	return e
+}
+
+// lacking is the endpoint with a required name that is white space.
+func (e ordered) lacking(what string) ordered {
+	e.name += ", " + what
+	e.spoil = maps.Clone(e.spoil)
+	e.spoil[faultRequired] = func(_ *world, b object) object { return b.with("lastName", "\t ") }
+	return e
+}
+
+// orderedEndpoints are all with more than a token to check, some again with a value that only the partner's data tell to be wrong.
 func orderedEndpoints() []ordered {
+	list := endpointsWithBody()
+	paged := func(query string) func(*world, []int) string {
+		return func(_ *world, faults []int) string {
+			if slices.Contains(faults, faultValue) {
+				return accountsPath + query + "&pageSize=0"
+			}
+			return accountsPath + query
+		}
+	}
+	pages := ordered{name: "GET accounts", method: "GET", scope: "sign_account_read", path: paged("?pageNumber=0"),
+		answers: map[int]string{faultToken: "401 INVALID_ACCESS_TOKEN", faultKind: "403 PERMISSION_DENIED", faultScope: "403 MISSING_SCOPES",
+			faultPartner: "403 AUTHENTICATION_FAILED", faultValue: "400 INVALID_PARAMETER"}}
+	legacy := pages
+	legacy.name, legacy.path = "GET accounts, isLegacy=true", paged("?isLegacy=true")
+	foreign := func(_ *world, b object) object { return b.with("email", "bob@elsewhere.example.com") }
+	return append(list, pages, legacy, orderedMigration(), orderedRegistration(),
+		list[1].valuing("its country", func(_ *world, b object) object { return b.with("countryCode", "ZZZ") }),
+		list[2].lacking("a blank"), list[2].valuing("its domain", foreign), list[3].valuing("its domain", foreign))
+}
+
+func orderedMigration() ordered {
+	email := func(value string) func(*world, object) object {
+		return func(_ *world, b object) object { return b.with("email", value) }
+	}
+	return ordered{name: "POST users/migrationStatus", method: "POST", scope: "sign_user_read", form: true,
+		path: func(*world, []int) string { return statusPath }, body: func(w *world) object { return object{"email": w.plain.email} },
+		spoil: map[int]func(*world, object) object{faultRequired: email(""), faultValue: email("a@b@example.com"), faultExistence: email("nobody@example.com")},
+		answers: map[int]string{faultToken: "401 INVALID_TOKEN", faultKind: "403 PERMISSION_DENIED", faultScope: "403 MISSING_SCOPES",
+			faultPartner: "403 AUTHENTICATION_FAILED", faultJSON: "400 BAD_REQUEST", faultRequired: "400 MISSING_REQUIRED_PARAM",
+			faultValue: "400 INVALID_PARAMETER", faultExistence: "404 USER_NOT_FOUND"}}
+}
+
+// orderedRegistration: whoever registers has no partner whose state there is to check.
+func orderedRegistration() ordered {
+	return ordered{name: "POST partners", method: "POST", scope: "sign_account_read", path: func(*world, []int) string { return partnersPath },
+		home: func(w *world, faults []int) *tenant {
+			switch {
+			case slices.Contains(faults, faultExistence):
+				return w.bare()
+			case slices.Contains(faults, faultConflict):
+				return w.idle
+			}
+			return w.nobody
+		},
+		body: func(*world) object { return object{"name": "Partner Name"} },
+		spoil: map[int]func(*world, object) object{
+			faultRequired: func(_ *world, b object) object { return b.without("name") },
+			faultType:     func(_ *world, b object) object { return b.with("domains", "x") },
+			faultValue:    func(_ *world, b object) object { return b.with("domains", []string{"not a domain"}) }},
+		answers: map[int]string{faultToken: "401 INVALID_ACCESS_TOKEN", faultKind: "403 MISSING_SCOPES", faultScope: "403 MISSING_SCOPES",
+			faultJSON: "400 INVALID_JSON", faultRequired: "400 MISSING_REQUIRED_PARAM", faultType: "400 INVALID_PARAMETER",
+			faultValue: "400 INVALID_PARAMETER", faultExistence: "404 ORG_DOMAINS_NOT_FOUND", faultConflict: "409 TECHNICAL_ACCOUNT_ID_ALREADY_EXISTS"}}
+}
+
+func endpointsWithBody() []ordered {
 	set := func(name string, value any) func(*world, object) object {
 		return func(_ *world, b object) object { return b.with(name, value) }
 	}
@@ -105,12 +182,24 @@ func orderedEndpoints() []ordered {
 	}
 }
 
+// form is the object as a form.
+func (o object) form() string {
+	values := url.Values{}
+	for name, value := range o {
+		values.Set(name, fmt.Sprint(value))
+	}
+	return values.Encode()
+}
+
 // with makes the call with some faults at once.
 func (e ordered) with(w *world, faults ...int) apitest.Answer {
 	has := func(fault int) bool { return slices.Contains(faults, fault) }
 	home := w.a
 	if has(faultPartner) {
 		home = w.idle
+	}
+	if e.home != nil {
+		home = e.home(w, faults)
 	}
 	client := home.Client
 	switch {
@@ -122,17 +211,25 @@ func (e ordered) with(w *world, faults ...int) apitest.Answer {
 	if has(faultToken) {
 		client = w.As("Bearer x")
 	}
+	call := apitest.Call{Method: e.method, Path: e.path(w, faults)}
+	if e.body == nil {
+		return client.Do(call)
+	}
 	body := e.body(w)
 	for _, fault := range slices.Backward(faults) { // the earlier fault has the last word
 		if spoil := e.spoil[fault]; spoil != nil {
 			body = spoil(w, body)
 		}
 	}
-	text := body.String()
-	if has(faultJSON) {
-		text += "}"
+	text, broken := body.String(), "}"
+	if e.form {
+		call.Media, text, broken = formMedia, body.form(), "&x=%zz"
 	}
-	return client.Do(apitest.Call{Method: e.method, Path: e.path(w, faults), Body: []byte(text)})
+	if has(faultJSON) {
+		text += broken
+	}
+	call.Body = []byte(text)
+	return client.Do(call)
 }
 
 // Of two faults at once the earlier is told: every pair that one call can have.

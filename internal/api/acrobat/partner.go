@@ -25,9 +25,6 @@ type partnerOut struct {
 func (s *surface) registerPartner(r *api.Request) (api.Answer, error) {
 	b := readBody(r, "name")
 	in := directory.NewPartner{Name: b.text("name"), Domains: b.texts("domains")}
-	if len(in.Domains) == 0 {
-		in.Domains = nil // all of the organisation's
-	}
 	if b.err != nil {
 		return api.Answer{}, b.err
 	}

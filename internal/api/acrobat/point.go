@@ -20,10 +20,19 @@ type AccessPoint struct {
 	Countries []string
 }
 
-// point is an AccessPoint and the host that its API is called at, with its port.
+// point is an AccessPoint and the host that its API is called at, with the port
+// unless that is the scheme's own, which clients leave out of Host or not.
 type point struct {
 	AccessPoint
-	host string
+	host, ownPort string
+}
+
+// DefaultPort is ":443" for https and ":80" for http.
+func DefaultPort(scheme string) string {
+	if scheme == "https" {
+		return ":443"
+	}
+	return ":80"
 }
 
 // points are in the order of the configuration; the first is the default.
@@ -36,7 +45,8 @@ func newPoints(list []AccessPoint) (out points) {
 		if err != nil {
 			panic("access point: " + err.Error())
 		}
-		out = append(out, point{p, u.Host})
+		own := DefaultPort(u.Scheme)
+		out = append(out, point{p, strings.TrimSuffix(u.Host, own), own})
 	}
 	return out
 }
@@ -54,7 +64,7 @@ func (ps points) of(country string) point {
 // at is the access point that a call came to.
 func (ps points) at(r *http.Request) point {
 	for _, p := range ps {
-		if strings.EqualFold(p.host, r.Host) {
+		if strings.EqualFold(p.host, strings.TrimSuffix(r.Host, p.ownPort)) {
 			return p
 		}
 	}
@@ -70,7 +80,7 @@ func (s *surface) here(r *api.Request, a directory.Account) error {
 }
 
 // hereAccount is here for an account by its id. What else is wrong with the
-// account, or keeps us from reading it, the act itself says.
+// account the act itself says.
 func (s *surface) hereAccount(r *api.Request, id string) error {
 	if len(s.points) < 2 {
 		return nil
@@ -83,9 +93,17 @@ func (s *surface) hereAccount(r *api.Request, id string) error {
 		a, err = s.dir.PartnerAccount(r.Context(), r.Principal, id)
 	}
 	if err != nil {
-		return nil
+		return faultOnly(err)
 	}
 	return s.here(r, a)
+}
+
+// faultOnly leaves out refusals: the act itself says them, in their order.
+func faultOnly(err error) error {
+	if kind := errs.KindOf(err); kind == errs.Fault || kind == errs.Unavailable {
+		return err
+	}
+	return nil
 }
 
 // hereUser is hereAccount for the account of a user.
@@ -95,7 +113,7 @@ func (s *surface) hereUser(r *api.Request, id string) error {
 	}
 	u, err := s.dir.PartnerUser(r.Context(), r.Principal, id)
 	if err != nil {
-		return nil
+		return faultOnly(err)
 	}
 	return s.hereAccount(r, u.AccountOuterID)
 }

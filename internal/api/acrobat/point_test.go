@@ -1,8 +1,12 @@
 package acrobat
 
 import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
+	"countersign.dev/internal/api"
 	"countersign.dev/internal/api/apitest"
 	"countersign.dev/internal/db/dbtest"
 )
@@ -102,6 +106,43 @@ func tryLocation(t *testing.T, o *tenant, country, host string, here, lives Acce
 	at(host, o.Client, "GET", accountsPath+"/abcdefghijkl", nil).Want(404)
 	at(host, o.Client, "PUT", usersPath+"/abcdefghijkl", object{"id": "abcdefghijkl", "email": email, "firstName": "a", "lastName": "b"}).Want(404)
 	return cells + 5
+}
+
+// The scheme's own port may stand in Host and in the configuration, or not.
+func TestPointOfHost(t *testing.T) {
+	ps := newPoints([]AccessPoint{{API: "https://default.example.com/"}, {API: "https://bare.example.com/"}, {API: "https://own.example.com:443/"},
+		{API: "http://plain.example.com/"}, {API: "https://other.example.com:8443/"}, {API: "http://[::1]/"}})
+	for host, want := range map[string]int{"bare.example.com": 1, "BARE.example.com:443": 1, "bare.example.com:80": 0, "own.example.com": 2, "own.example.com:443": 2,
+		"plain.example.com": 3, "plain.example.com:80": 3, "plain.example.com:443": 0, "other.example.com:8443": 4, "other.example.com": 0, "[::1]": 5, "[::1]:80": 5} {
+		if got := ps.at(&http.Request{Host: host}); got.API != ps[want].API {
+			t.Errorf("%s is %s, want %s", host, got.API, ps[want].API)
+		}
+	}
+}
+
+// Looking up where an account lives passes over refusals, which the act words itself, and over nothing else.
+func TestLocationOfNothing(t *testing.T) {
+	w := newWorld(newStack(t, dbtest.SQLite(t), twoPoints...))
+	s := &surface{dir: w.dir, points: newPoints(twoPoints)}
+	look := func(find func(*api.Request, string) error) func(*api.Request) (api.Answer, error) {
+		return func(r *api.Request) (api.Answer, error) { return api.Answer{JSON: "no more"}, find(r, r.Path("id")) }
+	}
+	probe := &api.Dialect{Name: "probe", Claim: func(path string) (string, bool) { return path, true }, Refuse: refuse, Routes: []api.Route{
+		{Method: "GET", Path: "/accounts/{id}", Right: api.Anyone, Kinds: technical, Handle: look(s.hereAccount)},
+		{Method: "GET", Path: "/users/{id}", Right: api.Anyone, Kinds: technical, Handle: look(s.hereUser)},
+	}}
+	server := httptest.NewServer(api.New(api.Config{Log: slog.New(slog.NewJSONHandler(w.log, nil)), Authenticator: w.authn}, probe))
+	t.Cleanup(server.Close)
+	at := func(o *tenant, path string) apitest.Answer {
+		return apitest.Client{T: t, URL: server.URL, Authorization: o.Authorization}.Get(path)
+	}
+	for _, path := range []string{"/accounts/x", "/users/x"} {
+		at(w.a, path).Want(200)
+	}
+	for _, path := range []string{"/accounts/" + w.account, "/users/" + w.plain.id} {
+		at(w.nobody, path).Want(200) // no partner's
+		w.gone("accounts", func() apitest.Answer { return at(w.a, path) }).Want(500)
+	}
 }
 
 // With one access point every host is right.

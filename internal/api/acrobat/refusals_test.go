@@ -1,6 +1,7 @@
 package acrobat
 
 import (
+	"encoding/json"
 	"strings"
 
 	"countersign.dev/internal/api/apitest"
@@ -45,6 +46,11 @@ func tokenRefusals() []refusal {
 		ask("unknown parameter twice", "noise", "a", "a"), ask("NUL in a parameter", "client_id", "a\x00"),
 		ask("subject token not a JWT", "subject_token", "bob@example.com"), ask("user unknown", "subject_token", subject("nobody@example.com")),
 		ask("unknown scope", "scope", "everything"), ask("blocked scope", "scope", "sign_account_read"), ask("empty element in scope", "scope", "openid,"),
+		{"token", "revoked client", func(w *world) apitest.Answer {
+			o := w.newTechnical()
+			must(w.T, w.authn.RevokeClient(w.T.Context(), o.account.ClientID))
+			return w.form(tokenPath, o.exchangeForm(w.plain.email, "openid"))
+		}},
 		{"token", "not a form", func(w *world) apitest.Answer { return w.Post(tokenPath, `{}`) }},
 		{"token", "broken form", func(w *world) apitest.Answer {
 			return w.Do(apitest.Call{Method: "POST", Path: tokenPath, Media: formMedia, Body: []byte("a=%zz")})
@@ -123,15 +129,13 @@ func partnerRefusals() []refusal {
 			return register(w.a.as(w.admin.email, bothUserScopes))
 		}},
 		refusal{"POST partners", "no domains", func(w *world) apitest.Answer {
-			bare := *w.a
-			bare.organisation, bare.partner = w.unique("Bare "), ""
-			bare.technical()
-			return register(bare.Client)
+			return register(w.bare().Client)
 		}},
 		refusal{"POST partners", "registered already", func(w *world) apitest.Answer { return register(w.a.Client) }},
 		refusal{"POST partners", "media type", func(w *world) apitest.Answer {
 			return w.nobody.Do(apitest.Call{Method: "POST", Path: partnersPath, Media: formMedia, Body: []byte("name=x")})
 		}},
+		refusal{"POST partners", "broken query", func(w *world) apitest.Answer { return w.nobody.Post(partnersPath+"?x=%zz", `{"name":"x"}`) }},
 		refusal{"POST partners", "other method", func(w *world) apitest.Answer { return w.a.Get(partnersPath) }},
 		refusal{"anywhere", "unknown path", func(w *world) apitest.Answer { return w.a.Get(embedPath + "/channels") }},
 		refusal{"anywhere", "consumption report", func(w *world) apitest.Answer { return w.a.Get(accountsPath + "/" + w.account + "/consumableSummary") }},
@@ -170,7 +174,8 @@ func accountRefusals() []refusal {
 	}
 	return append(refusals, byUser("POST accounts", create), byUser("GET accounts/{id}", read), byUser("PUT accounts/{id}", change), byUser("GET accounts", list),
 		post("no name", func(b object) object { return b.without("name") }), post("null name", func(b object) object { return b.with("name", nil) }),
-		post("empty name", func(b object) object { return b.with("name", "") }),
+		post("empty name", func(b object) object { return b.with("name", "") }), post("blank name", func(b object) object { return b.with("name", " ") }),
+		post("blank countryCode", func(b object) object { return b.with("countryCode", "\t") }),
 		post("no countryCode", func(b object) object { return b.without("countryCode") }),
 		post("space in the name", func(b object) object { return b.with("name", "Joes Bike Shop") }),
 		post("sign in the name", func(b object) object { return b.with("name", "Joe's") }),
@@ -189,6 +194,17 @@ func accountRefusals() []refusal {
 			return w.a.Do(apitest.Call{Method: "POST", Path: accountsPath, Media: "text/xml", Body: []byte("<x/>")})
 		}},
 		refusal{"POST accounts", "other method", func(w *world) apitest.Answer { return w.a.Delete(accountsPath) }},
+		refusal{"POST accounts", "broken query", func(w *world) apitest.Answer { return w.a.Post(accountsPath+"?x=%zz", w.newAccountBody().String()) }},
+		refusal{"PUT accounts/{id}", "broken query", func(w *world) apitest.Answer {
+			return w.a.Put(accountsPath+"/"+w.account+"?x=%zz", w.accountBody().String())
+		}},
+		refusal{"PUT accounts/{id}", "media type", func(w *world) apitest.Answer {
+			return w.a.Do(apitest.Call{Method: "PUT", Path: accountsPath + "/" + w.account, Media: "text/xml", Body: []byte("<x/>")})
+		}},
+		refusal{"PUT accounts/{id}", "other method", func(w *world) apitest.Answer { return w.a.Delete(accountsPath + "/" + w.account) }},
+		refusal{"GET accounts/{id}", "broken query", func(w *world) apitest.Answer { return w.a.Get(accountsPath + "/" + w.account + "?x=%zz") }},
+		put("blank id", func(_ *world, b object) object { return b.with("id", " ") }), put("blank name", func(_ *world, b object) object { return b.with("name", " ") }),
+		put("unknown country", func(_ *world, b object) object { return b.with("countryCode", "ZZZ") }),
 		put("no id", func(_ *world, b object) object { return b.without("id") }), put("no name", func(_ *world, b object) object { return b.without("name") }),
 		put("other id", func(w *world, b object) object { return b.with("id", w.elsewhere) }),
 		put("wrong type", func(_ *world, b object) object { return b.with("company", 1) }), put("space in the name", func(_ *world, b object) object { return b.with("name", "a b") }),
@@ -206,7 +222,7 @@ func accountRefusals() []refusal {
 		refusal{"GET accounts/{id}", "another partner's account", func(w *world) apitest.Answer { return w.a.Get(accountsPath + "/" + w.foreign) }},
 		refusal{"GET accounts/{id}", "NUL in the id", func(w *world) apitest.Answer { return w.a.Get(accountsPath + "/a%00b") }},
 		page("pageNumber below 0", "pageNumber=-1"), page("pageNumber no number", "pageNumber=x"), page("pageNumber too large", "pageNumber=99999999999"), page("pageSize 0", "pageSize=0"),
-		page("pageSize below 0", "pageSize=-1"), page("pageSize 101", "pageSize=101"), page("pageSize no number", "pageSize=1.5"),
+		page("pageSize below 0", "pageSize=-1"), page("pageSize 101", "pageSize=101"), page("pageSize no number", "pageSize=1.5"), page("pageSize twice", "pageSize=1&pageSize=2"),
 		page("isLegacy no boolean", "isLegacy=maybe"), page("broken query", "pageSize=%zz"), page("NUL in the query", "isLegacy=%00"),
 	)
 }
@@ -218,7 +234,7 @@ func badConsumables() map[string]any {
 		"consumable without attributes": []object{{"type": "SEATS"}}, "consumable without cap": []object{{"type": "SEATS", "attributes": object{}}},
 		"unknown consumable": kind("TXN"), "consumable in lower case": kind("seats"), "consumable twice": []object{seats(1), seats(2)},
 		"consumable twice by alias": []object{seats(1), {"type": "SEAT", "attributes": object{"cap": 1}}}, "wrong type of consumable type": kind(1),
-		"cap below -1": []object{seats(-2)}, "cap not whole": []object{seats(1.5)}, "cap a text": []object{seats("1")}, "cap too large": []object{seats(1e30)},
+		"cap below -1": []object{seats(-2)}, "cap not whole": []object{seats(1.5)}, "cap not whole, by its exponent": []object{seats(json.RawMessage("15e-1"))}, "cap a text": []object{seats("1")}, "cap too large": []object{seats(1e30)},
 		"attributes not an object": []object{{"type": "SEATS", "attributes": 1}},
 	}
 }
@@ -244,6 +260,7 @@ func userRefusals() []refusal {
 		refusal{"GET users/{id}", "user of another account", func(w *world) apitest.Answer {
 			return w.a.as(w.admin.email, bothUserScopes).Get(w.userPath(w.stranger))
 		}},
+		refusal{"GET users/{id}", "broken query", func(w *world) apitest.Answer { return w.a.Get(w.userPath(w.plain) + "?x=%zz") }},
 		refusal{"GET users/{id}", "a token of this house", func(w *world) apitest.Answer { return read(w.member()) }},
 		refusal{"POST users/migrationStatus", "unknown user", func(w *world) apitest.Answer { return status(w.a.Client) }},
 		refusal{"POST users/migrationStatus", "unknown address", func(w *world) apitest.Answer {
@@ -255,9 +272,20 @@ func userRefusals() []refusal {
 		refusal{"POST users/migrationStatus", "NUL in the address", func(w *world) apitest.Answer {
 			return w.a.Do(apitest.Call{Method: "POST", Path: statusPath, Media: formMedia, Body: []byte("email=%00")})
 		}},
+		refusal{"POST users/migrationStatus", "malformed address", func(w *world) apitest.Answer { return migration(w, "", "email=a%40b%40example.com") }},
+		refusal{"POST users/migrationStatus", "broken form", func(w *world) apitest.Answer { return migration(w, "", "email=%zz") }},
+		refusal{"POST users/migrationStatus", "broken query", func(w *world) apitest.Answer { return migration(w, "?x=%zz", "userId=x") }},
+		refusal{"POST users/migrationStatus", "parameter twice", func(w *world) apitest.Answer { return migration(w, "", "userId=x&userId=x") }},
+		refusal{"POST users/migrationStatus", "too large", func(w *world) apitest.Answer { return migration(w, "", "userId="+strings.Repeat("x", 2<<20)) }},
+		refusal{"POST users/migrationStatus", "other method", func(w *world) apitest.Answer { return w.a.Delete(statusPath) }},
 		refusal{"POST users/migrationStatus", "not a form", func(w *world) apitest.Answer { return w.a.Post(statusPath, `{}`) }},
 		refusal{"POST users/migrationStatus", "a user's token", func(w *world) apitest.Answer { return status(w.a.as(w.admin.email, bothUserScopes)) }},
 	)
+}
+
+// migration asks for the status with a query and a form.
+func migration(w *world, query, form string) apitest.Answer {
+	return w.a.Do(apitest.Call{Method: "POST", Path: statusPath + query, Media: formMedia, Body: []byte(form)})
 }
 
 func newUserRefusals() []refusal {
@@ -269,7 +297,7 @@ func newUserRefusals() []refusal {
 	}
 	var list []refusal
 	for _, name := range []string{"email", "firstName", "lastName", "accountId"} {
-		list = append(list, post("no "+name, func(_ *world, b object) object { return b.without(name) }), value("empty "+name, name, ""))
+		list = append(list, post("no "+name, func(_ *world, b object) object { return b.without(name) }), value("empty "+name, name, ""), value("blank "+name, name, " "))
 	}
 	for _, name := range []string{"email", "emailAlias", "firstName", "lastName", "accountId", "status", "initials", "phone", "title", "company", "roles"} {
 		list = append(list, value("wrong type of "+name, name, object{}))
@@ -301,6 +329,8 @@ func newUserRefusals() []refusal {
 			return w.a.Do(apitest.Call{Method: "POST", Path: usersPath, Media: "text/plain", Body: []byte(w.newUserBody().String())})
 		}},
 		refusal{"POST users", "other method", func(w *world) apitest.Answer { return w.a.Get(usersPath) }},
+		refusal{"POST users", "other method, no token", func(w *world) apitest.Answer { return w.stack.Get(usersPath) }},
+		refusal{"POST users", "broken query", func(w *world) apitest.Answer { return w.a.Post(usersPath+"?x=%zz", w.newUserBody().String()) }},
 	)
 }
 
@@ -313,7 +343,7 @@ func changedUserRefusals() []refusal {
 	}
 	var list []refusal
 	for _, name := range []string{"id", "email", "firstName", "lastName"} {
-		list = append(list, put("no "+name, func(_ *world, b object) object { return b.without(name) }), value("null "+name, name, nil))
+		list = append(list, put("no "+name, func(_ *world, b object) object { return b.without(name) }), value("null "+name, name, nil), value("blank "+name, name, " "))
 	}
 	return append(list, put("other id", func(w *world, b object) object { return b.with("id", w.admin.id) }),
 		value("wrong type", "initials", 1), value("unknown status", "status", "LOCKED"), value("empty status", "status", ""),
@@ -325,6 +355,16 @@ func changedUserRefusals() []refusal {
 		refusal{"PUT users/{id}", "no free seat", func(w *world) apitest.Answer {
 			return w.a.Put(w.userPath(w.sleeper), w.asSent(w.sleeper).with("status", string(directory.Active)).String())
 		}},
+		refusal{"PUT users/{id}", "unknown user, foreign domain", func(w *world) apitest.Answer {
+			return w.a.Put(usersPath+"/abcdefghijkl", w.asSent(w.plain).with("id", "abcdefghijkl").with("email", "bob@elsewhere.example.com").String())
+		}},
+		refusal{"PUT users/{id}", "broken query", func(w *world) apitest.Answer {
+			return w.a.Put(w.userPath(w.plain)+"?x=%zz", w.asSent(w.plain).String())
+		}},
+		refusal{"PUT users/{id}", "media type", func(w *world) apitest.Answer {
+			return w.a.Do(apitest.Call{Method: "PUT", Path: w.userPath(w.plain), Media: "text/plain", Body: []byte(w.asSent(w.plain).String())})
+		}},
+		refusal{"PUT users/{id}", "other method", func(w *world) apitest.Answer { return w.a.Delete(w.userPath(w.plain)) }},
 		refusal{"PUT users/{id}", "unknown user", func(w *world) apitest.Answer {
 			return w.a.Put(usersPath+"/abcdefghijkl", w.asSent(w.plain).with("id", "abcdefghijkl").String())
 		}},

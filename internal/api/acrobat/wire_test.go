@@ -3,6 +3,7 @@ package acrobat
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -10,12 +11,34 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"countersign.dev/internal/api/apitest"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/db/dbtest"
 	"countersign.dev/internal/errs"
 )
+
+// The address of an INACTIVE user is nobody else's until he gets another one.
+func TestInactiveKeepsAddress(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		s := newStack(t, d)
+		w := &world{stack: s, a: s.newTenant()}
+		w.account = w.a.newAccount(0)
+		body := w.newUserBody()
+		id := w.postUser(body).Want(201).Text("userId")
+		change := object{"id": id, "email": body["email"], "firstName": "John", "lastName": "Doe"}
+		w.a.Put(usersPath+"/"+id, change.with("status", "INACTIVE").String()).Want(204)
+		if got := w.postUser(body).Want(409).Text("code"); got != "USER_ALREADY_EXISTS" {
+			t.Errorf("his address is given away: %s", got)
+		}
+		w.a.Put(usersPath+"/"+id, change.with("status", "ACTIVE").String()).Want(204)
+		w.a.Put(usersPath+"/"+id, change.with("email", w.unique("moved")+"@"+w.a.domain).with("status", "INACTIVE").String()).Want(204)
+		if heir := w.postUser(body).Want(201).Text("userId"); heir == id {
+			t.Error("the heir of an address is the old user")
+		}
+	})
+}
 
 // An update keeps what was not sent and clears what was sent as null or empty.
 func TestUpdateUser(t *testing.T) {
@@ -62,10 +85,42 @@ func TestUpdateUser(t *testing.T) {
 			t.Errorf("the old address: %s", got)
 		}
 		token.Get(urisPath).Want(200)
+		exact := strings.Repeat("x", 59-len(w.a.domain)) + "@" + w.a.domain // 60 characters
+		w.a.Put(at, base.with("email", exact).String()).Want(204)
+		w.a.Put(at, base.with("email", now).String()).Want(204)
+		if got := w.postUser(w.newUserBody().with("email", exact)).Status; got != 201 || len(exact) != 60 {
+			t.Errorf("an address of %d characters: %d", len(exact), got)
+		}
 		if got := claims(t, bearerOf(w.a.as(now, "openid")))["user_id"]; got != id {
 			t.Errorf("the new address is %v's", got)
 		}
 	})
+}
+
+// Who is LOCKED, which the surface has no word for, is answered as INACTIVE.
+func TestLockedUser(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newWorld(newStack(t, d))
+		at := w.userPath(w.plain)
+		if got := w.a.Get(at).Want(200).Text("status"); got != "ACTIVE" {
+			t.Errorf("at first: %s", got)
+		}
+		w.exec(`update users set status = 'LOCKED' where sender_id = '` + w.plain.id + `'`)
+		if got := w.a.Get(at).Want(200).Text("status"); got != "INACTIVE" {
+			t.Errorf("locked: %s", got)
+		}
+	})
+}
+
+// Of two names in a question about migration the id counts.
+func TestMigrationByID(t *testing.T) {
+	w := newWorld(newStack(t, dbtest.SQLite(t)))
+	for form, want := range map[string]string{"userId=" + w.plain.id + "&email=nobody%40example.com": "200", "userId=" + w.plain.id + "&email=no+address": "200",
+		"userId=abcdefghijkl&email=" + url.QueryEscape(w.plain.email): "404 USER_NOT_FOUND"} {
+		if got := verdict(w.a.Do(apitest.Call{Method: "POST", Path: statusPath, Media: formMedia, Body: []byte(form)})); got != want {
+			t.Errorf("%s: %s, want %s", form, got, want)
+		}
+	}
 }
 
 // An update of an account merges; quotas that were not sent stay.
@@ -78,7 +133,8 @@ func TestUpdateAccount(t *testing.T) {
 		base := object{"id": id, "name": w.a.Get(at).Text("name")}
 		full := string(w.a.Get(at).Body)
 		for _, same := range []object{base, base.with("consumables", nil), base.with("consumables", []object{}), base.with("countryCode", "US"),
-			base.with("countryCode", nil), base.with("consumables", []object{{"type": "KBA_ANNUAL", "attributes": object{"cap": 1, "total": 9}}})} {
+			base.with("countryCode", nil), base.with("consumables", []object{{"type": "KBA_ANNUAL", "attributes": object{"cap": 1, "total": 9}}}),
+			base.with("consumables", []object{seats(json.RawMessage("1.0")), {"type": "KBA", "attributes": object{"cap": json.RawMessage("10e-1")}}})} {
 			w.a.Put(at, same.String()).Want(204)
 			if got := string(w.a.Get(at).Body); got != full {
 				t.Errorf("%s: %s became %s", same, full, got)
@@ -121,6 +177,14 @@ func TestAccountPages(t *testing.T) {
 		if strings.Join(seen, " ") != strings.Join(made, " ") {
 			t.Errorf("saw %q, made %q", seen, made)
 		}
+		for range 16 {
+			o.newAccount(0)
+		}
+		for query, want := range map[string]int{"": 20, "?pageNumber=1": 1, "?pageSize=100": 21} {
+			if got := o.Get(accountsPath + query).Want(200).At("accountList").([]any); len(got) != want {
+				t.Errorf("%s: %d accounts, want %d", query, len(got), want)
+			}
+		}
 		for query, want := range map[string]string{"?isLegacy=true": `{"accountList":[]}`, "?pageNumber=9": `{"accountList":[]}`, "?pageNumber=1073741823&pageSize=100": `{"accountList":[]}`} {
 			if got := o.Get(accountsPath + query).Want(200); string(got.Body) != want {
 				t.Errorf("%s: %s", query, got.Body)
@@ -146,19 +210,56 @@ func TestPathsAndDates(t *testing.T) {
 	s.form("/"+imsPath+"/v3", o.imsForm("")).Want(200)
 	o.Get("/" + urisPath).Want(200)
 	o.Get("/" + restPath + "/users").Want(404)
-	unclaimed := s.Client
-	unclaimed.Check = nil
-	if got := unclaimed.Get("//" + accountsPath); got.Status != 404 {
-		t.Errorf("three slashes: %d", got.Status)
-	}
-	for _, path := range []string{accountsPath, "/" + accountsPath, imsPath + "/v2", tokenPath, restPath, gateway, "/" + gateway + "/x"} {
-		if _, ok := claim(path); !ok {
-			t.Errorf("%s is not claimed", path)
+	for _, path := range []string{accountsPath, "/" + accountsPath, imsPath + "/v2", tokenPath, restPath, gateway, "/" + gateway + "/x", "///api/rest/v6/x"} {
+		if got, ok := claim(path); !ok || strings.HasPrefix(got, "//") {
+			t.Errorf("%s is claimed: %v, as %s", path, ok, got)
 		}
 	}
-	for _, path := range []string{"/api", "/api/rest/v7/x", "/api/rest/v6x", "/api/gatewayx", "/imsx", "/", "//", "///api/rest/v6/x", "/API/REST/v6/x", "/ims/token2", "/api/account"} {
+	for _, path := range []string{"/api", "/api/rest/v7/x", "/api/rest/v6x", "/api/gatewayx", "/imsx", "/", "//", "/API/REST/v6/x", "/ims/token2", "/api/account"} {
 		if _, ok := claim(path); ok {
 			t.Errorf("%s is claimed", path)
+		}
+	}
+}
+
+// T7: however many slashes a path begins with or has inside, nothing is redirected: the query, which may hold a secret, would be in Location.
+func TestT7NothingRedirects(t *testing.T) {
+	s := newStack(t, dbtest.SQLite(t))
+	o := s.newTenant()
+	query := "?" + o.imsForm("").Encode()
+	for path, want := range map[string]int{
+		imsPath + "/v3": 200, "/" + imsPath + "/v3": 200, "//" + imsPath + "/v3": 200, "/////" + imsPath + "/v3/": 200,
+		"/ims//token/v3": 404, "/ims/token//v3": 404, "/./ims/token/v3": 404, "/x/../ims/token/v3": 404, "/IMS/token/v3": 404,
+	} {
+		got := s.Do(apitest.Call{Method: "POST", Path: path + query})
+		if got.Status != want || got.Header.Get("Location") != "" || !strings.HasPrefix(got.Header.Get("Content-Type"), "application/json") {
+			t.Errorf("%s: %d, Location %q: %s", path, got.Status, got.Header.Get("Location"), got.Body)
+		}
+	}
+	if got := o.Get("///" + accountsPath); got.Status != 200 {
+		t.Errorf("many slashes: %d", got.Status)
+	}
+	if strings.Contains(s.log.String(), o.account.ClientSecret) {
+		t.Error("the log has the secret")
+	}
+}
+
+// The vendor's query URL works with whatever media type is sent beside it, as long as there is no body.
+func TestTechnicalTokenByQuery(t *testing.T) {
+	s := newStack(t, dbtest.SQLite(t))
+	o := s.newTechnical()
+	for _, media := range []string{"", "application/json", "text/plain; charset=latin1", formMedia} {
+		for _, body := range [][]byte{nil, {}} {
+			s.Do(apitest.Call{Method: "POST", Path: imsPath + "/v3?" + o.imsForm("").Encode(), Media: media, Body: body}).Want(200)
+		}
+		request, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+imsPath+"/v3?"+o.imsForm("").Encode(), io.MultiReader()) // of unknown length: sent in chunks
+		must(t, err)
+		request.Header.Set("Content-Type", media)
+		answer, err := http.DefaultClient.Do(request)
+		must(t, err)
+		must(t, answer.Body.Close())
+		if answer.StatusCode != 200 {
+			t.Errorf("%q, chunks: %d", media, answer.StatusCode)
 		}
 	}
 }
@@ -205,6 +306,19 @@ func TestValidate(t *testing.T) {
 		}
 		if got := ask(a.ClientID, "", user); !strings.Contains(got, `"valid":true`) {
 			t.Errorf("ended by others: %s", got)
+		}
+		d.Shift(6 * time.Minute) // the user's token expires, the technical account's does not
+		w.until(func() bool { return strings.HasPrefix(ask(a.ClientID, "", user), `{"valid":false`) })
+		for _, secret := range []string{"", "wrong", a.ClientSecret} {
+			if got := ask(a.ClientID, secret, user); !regexp.MustCompile(`^\{"valid":false,"expires_at":\d{10}\}$`).MatchString(got) {
+				t.Errorf("expired: %s", got)
+			}
+			if got := ask(w.b.account.ClientID, secret, user); got != `{"valid":false}` {
+				t.Errorf("expired, to another client: %s", got)
+			}
+		}
+		if got := ask(a.ClientID, "", bearerOf(w.a.Client)); !strings.Contains(got, `"valid":true`) {
+			t.Errorf("the technical token: %s", got)
 		}
 	})
 }

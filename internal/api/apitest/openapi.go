@@ -119,9 +119,7 @@ func (s *Spec) Fault(c Call, a Answer) error {
 // find is the operation of a call and the values of its path's names. Literal segments go before names.
 func (s *Spec) find(c Call) (name string, op *openapi3.Operation, values map[string]string) {
 	path, _, _ := strings.Cut(c.Path, "?")
-	if strings.HasPrefix(path, "//") { // as clients write an access point that ends with a slash
-		path = path[1:]
-	}
+	path = "/" + strings.TrimLeft(path, "/") // as clients write an access point that ends with a slash
 	got := strings.Split(strings.TrimSuffix(path, "/"), "/")
 	method := c.Method
 	if method == http.MethodHead {
