@@ -20,6 +20,30 @@ import (
 
 var guid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 
+// Members are answered in the order in which they were given.
+func TestMembersKeepTheirOrder(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		h := build(t, d)
+		var members []directory.NewMember
+		var want []string
+		for i := range 12 {
+			u := h.sender(fmt.Sprintf("signer%d@example.com", i), "Ann", "Lee")
+			members, want = append([]directory.NewMember{{SenderID: u.SenderID}}, members...), append([]string{u.ID}, want...)
+		}
+		g, err := h.CreateGroup(t.Context(), h.p, directory.NewGroup{Name: "Desk", Members: members})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, m := range g.Members {
+			got = append(got, m.ID)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
 func TestCreateGroupWithMembers(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		h := build(t, d)

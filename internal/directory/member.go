@@ -44,7 +44,7 @@ func membersOf(tx *db.Tx, groups string, args ...any) (map[string][]Member, erro
 	members := map[string][]Member{}
 	for r, err := range db.Rows[memberRow](tx, `select `+userColumns+`, m.member_type, m.group_id
 		from group_members m join users u on u.id = m.user_id
-		where m.group_id in (`+groups+`) and u.status <> 'INACTIVE' order by m.created_ms, u.id`, args...) {
+		where m.group_id in (`+groups+`) and u.status <> 'INACTIVE' order by m.position, m.created_ms, u.id`, args...) {
 		if err != nil {
 			return nil, err
 		}
@@ -140,8 +140,9 @@ func join(tx *db.Tx, group string, c candidate) (joined bool, err error) {
 	if first == "" {
 		first = Regular
 	}
-	changed, err := tx.Exec(`insert into group_members (group_id, user_id, member_type, created_ms)
-		values ($1, $2, $3, clock_ms()) on conflict do nothing`, group, c.user.ID, first)
+	changed, err := tx.Exec(`insert into group_members (group_id, user_id, member_type, created_ms, position)
+		values ($1, $2, $3, clock_ms(), (select coalesce(max(m.position), 0) + 1 from group_members m where m.group_id = $1))
+		on conflict do nothing`, group, c.user.ID, first)
 	if err == nil && changed == 1 {
 		return true, tellJoined(tx, group, c.user.ID)
 	}

@@ -90,7 +90,10 @@ alter table users add column initials text not null default '';
 alter table users add column privacy_admin boolean not null default false;
 alter table users add column provisioned boolean not null default false;
 
+alter table group_members add column position bigint not null default 0; -- in the group, as members came
+
 -- +goose Down
+alter table group_members drop column position;
 alter table users drop column provisioned;
 alter table users drop column privacy_admin;
 alter table users drop column initials;
