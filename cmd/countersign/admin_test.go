@@ -234,8 +234,8 @@ func TestDomainCommands(t *testing.T) {
 		if proven := o.tells(verify...); proven["status"] != "proven" || proven["how"] != "dns" {
 			t.Errorf("proven: %v", proven)
 		}
-		if dns.asked < 4 {
-			t.Errorf("the name server was asked %d times", dns.asked)
+		if n := dns.asked.Load(); n < 4 {
+			t.Errorf("the name server was asked %d times", n)
 		}
 		o.refused("", "domain", "verify", "--organisation", vendorName, "--resolver", dns.address, "partnerdomain.us") // never claimed
 		if vouched := o.tells("domain", "vouch", "--organisation", vendorName, "partnerdomain.us"); vouched["how"] != "operator" {

@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -13,7 +14,7 @@ type nameServer struct {
 	address string
 	mu      sync.Mutex
 	records map[string][]string // by absolute name
-	asked   int
+	asked   atomic.Int64
 }
 
 // startNameServer starts one that ends with the test.
@@ -54,7 +55,7 @@ func (s *nameServer) answer(question []byte) ([]byte, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked++
+	s.asked.Add(1)
 	m.Response, m.Authoritative, m.RecursionAvailable, m.Additionals = true, true, true, nil
 	for _, q := range m.Questions {
 		texts, known := s.records[q.Name.String()]
