@@ -13,6 +13,8 @@
 //     durable: SQLite runs with synchronous=FULL, and acts that arrive together
 //     share one durable commit (group commit).
 //   - Read sees one snapshot and cannot write; Peek is for a single statement, at half the price.
+//   - Later runs a statement whose result nobody needs; PostgreSQL gets it with the
+//     next one or with COMMIT, as BEGIN comes with the first.
 //   - An act is run again after a deadlock or serialisation failure, so it must
 //     have no effect outside its Tx; such effects go through Tx.OnCommit.
 //   - Time in SQL is clock_ms(), epoch milliseconds: PostgreSQL's
