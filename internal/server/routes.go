@@ -25,7 +25,7 @@ func (s *Server) routes() (http.Handler, error) {
 	hall := api.New(api.Config{Log: s.log, Authenticator: s.Authn, TrustedProxies: proxies, Realm: s.config.Product,
 		WithOrigin: func(ctx context.Context, o api.Origin) context.Context { return audit.WithOrigin(ctx, audit.Origin(o)) }},
 		acrobat.New(acrobat.Config{Authn: s.Authn, Directory: s.Directory, Points: s.embed, Log: s.log}),
-		conga.New(s.Authn), congasign.New(s.Signing, s.Directory))
+		conga.New(s.Authn), congasign.New(congasign.Config{Signing: s.Signing, Directory: s.Directory, Authn: s.Authn}))
 	pages, err := web.New(s.pages())
 	if err != nil {
 		return nil, err

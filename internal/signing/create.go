@@ -45,7 +45,7 @@ func (s *Signing) Create(ctx context.Context, p authz.Principal, in NewPackage) 
 		if err := addDocuments(tx, row, files); err != nil {
 			return err
 		}
-		_, err := audit.Append(tx, audit.Event{Type: "package.created", Account: row.AccountID, Package: row.ID, Actor: by(tx, p)})
+		_, err := record(tx, audit.Event{Type: "package.created", Account: row.AccountID, Package: row.ID, Actor: by(tx, p)})
 		if err != nil || !in.Send {
 			return err
 		}

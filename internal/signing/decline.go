@@ -35,7 +35,7 @@ func (s *Signing) Decline(ctx context.Context, v Visit, epoch int64, reason stri
 		if err != nil {
 			return err
 		}
-		if _, err := audit.Append(tx, at.event("role.declined")); err != nil {
+		if _, err := record(tx, at.event("role.declined")); err != nil {
 			return err
 		}
 		return s.decline(tx, at.pkg, at.role, Refusal{By: name, Email: at.me.Email, Role: at.role.OuterID, Reason: reason})
@@ -111,7 +111,7 @@ func (s *Signing) declineByAPI(tx *db.Tx, p authz.Principal, pkg packageRow, c C
 	if err != nil {
 		return orUnknown(err, "role", c.DeclineRole)
 	}
-	if _, err := audit.Append(tx, audit.Event{Type: "role.declined", Account: pkg.AccountID, Package: pkg.ID, Role: role.ID, Actor: by(tx, p)}); err != nil {
+	if _, err := record(tx, audit.Event{Type: "role.declined", Account: pkg.AccountID, Package: pkg.ID, Role: role.ID, Actor: by(tx, p)}); err != nil {
 		return err
 	}
 	return s.decline(tx, pkg, role, Refusal{By: role.signerName(), Email: role.Email, Role: role.OuterID, Reason: reason})

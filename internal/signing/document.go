@@ -314,7 +314,7 @@ func (s *Signing) AddDocuments(ctx context.Context, p authz.Principal, pkg strin
 			return err
 		}
 		for _, f := range files {
-			if _, err := audit.Append(tx, audit.Event{Type: "document.added", Account: row.AccountID, Package: row.ID,
+			if _, err := record(tx, audit.Event{Type: "document.added", Account: row.AccountID, Package: row.ID,
 				Document: f.id, Actor: by(tx, p)}); err != nil {
 				return err
 			}
@@ -373,7 +373,7 @@ func (s *Signing) DeleteDocument(ctx context.Context, p authz.Principal, pkg, do
 		if len(gone) == 0 {
 			return orUnknown(db.ErrNone, "document", doc)
 		}
-		_, err = audit.Append(tx, audit.Event{Type: "document.removed", Account: row.AccountID, Package: row.ID,
+		_, err = record(tx, audit.Event{Type: "document.removed", Account: row.AccountID, Package: row.ID,
 			Document: gone[0].ID, Actor: by(tx, p)})
 		return err
 	})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strings"
 
-	"countersign.dev/internal/audit"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/errs"
 )
@@ -30,7 +29,7 @@ func (s *Signing) Consent(ctx context.Context, v Visit, epoch int64) error {
 		if err != nil || changed == 0 {
 			return err
 		}
-		_, err = audit.Append(tx, at.event("consent.accepted"))
+		_, err = record(tx, at.event("consent.accepted"))
 		return err
 	})
 }

@@ -120,7 +120,7 @@ func (s *Signing) inviteOne(tx *db.Tx, pkg packageRow, r roleRow, who invited, h
 		invitee.ID, how.reminders(invitee.Reminders)); err != nil {
 		return err
 	}
-	_, err = audit.Append(tx, how.sent(pkg, r, who))
+	_, err = record(tx, how.sent(pkg, r, who))
 	return err
 }
 
@@ -137,7 +137,7 @@ func (s *Signing) inviteGroupAddress(tx *db.Tx, pkg packageRow, r roleRow, g dir
 	if _, err := tx.Exec(`update roles set asked_ms = clock_ms(), reminders = $2 where id = $1`, r.ID, how.reminders(r.Reminders)); err != nil {
 		return err
 	}
-	_, err = audit.Append(tx, how.sent(pkg, r, invited{Name: g.Name, Email: g.Email, Shown: g.Email}))
+	_, err = record(tx, how.sent(pkg, r, invited{Name: g.Name, Email: g.Email, Shown: g.Email}))
 	return err
 }
 

@@ -109,7 +109,7 @@ func (at spot) taken(tx *db.Tx, row roleRow) (Lease, error) {
 	}
 	e := at.event(kind)
 	e.Detail = map[string]string{"epoch": strconv.FormatInt(row.Epoch, 10), "stage": string(row.Stage)}
-	if _, err := audit.Append(tx, e); err != nil {
+	if _, err := record(tx, e); err != nil {
 		return Lease{}, err
 	}
 	return Lease{Epoch: row.Epoch, Stage: row.Stage, Holder: at.me.Name, Mine: true,
@@ -122,7 +122,7 @@ func (at spot) recordLapse(tx *db.Tx, before roleRow) error {
 	if err != nil {
 		return err
 	}
-	_, err = audit.Append(tx, audit.Event{Type: "lease.lapsed", Account: at.pkg.AccountID, Package: at.pkg.ID, Role: before.ID,
+	_, err = record(tx, audit.Event{Type: "lease.lapsed", Account: at.pkg.AccountID, Package: at.pkg.ID, Role: before.ID,
 		Actor: audit.System, Detail: map[string]string{"epoch": strconv.FormatInt(before.Epoch, 10)},
 		Personal: map[string]string{"holder": name}})
 	return err
@@ -217,7 +217,7 @@ func (at spot) void(tx *db.Tx, why error) error {
 	if refusal, ok := errors.AsType[*errs.Error](why); ok {
 		e.Detail = map[string]string{"reason": refusal.What}
 	}
-	_, err = audit.Append(tx, e)
+	_, err = record(tx, e)
 	return err
 }
 
@@ -235,7 +235,7 @@ func voidLeases(tx *db.Tx, pkg packageRow, reason string) error {
 		if _, err := tx.Exec(`update roles set holder = null where id = $1`, r.ID); err != nil {
 			return err
 		}
-		if _, err := audit.Append(tx, audit.Event{Type: "lease.voided", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
+		if _, err := record(tx, audit.Event{Type: "lease.voided", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
 			Actor: audit.System, Detail: map[string]string{"reason": reason, "epoch": strconv.FormatInt(r.Epoch, 10)}}); err != nil {
 			return err
 		}
@@ -329,7 +329,7 @@ func (s *Signing) Leave(ctx context.Context, v Visit, epoch int64) error {
 		if _, err := tx.Exec(`update roles set holder = null, stage = '', consent_by = null, consent_ms = null where id = $1`, at.role.ID); err != nil {
 			return err
 		}
-		if _, err := audit.Append(tx, at.event("lease.released")); err != nil {
+		if _, err := record(tx, at.event("lease.released")); err != nil {
 			return err
 		}
 		return s.tellFree(tx, at.pkg, at.role)

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"countersign.dev/internal/audit"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
@@ -156,7 +155,7 @@ func (s *Signing) Enter(ctx context.Context, token, email, browser string) (v Vi
 		if v.Browser, err = s.Authn.Enter(tx, browser, at.person(), at.pkg.ID, l.InviteeID != nil); err != nil {
 			return err
 		}
-		_, err = audit.Append(tx, at.event("invitation.opened"))
+		_, err = record(tx, at.event("invitation.opened"))
 		return err
 	})
 	if err != nil {

@@ -80,7 +80,7 @@ func (s *Signing) EvidenceSummary(ctx context.Context, p authz.Principal, pkg st
 
 func (s *Signing) recordDownload(ctx context.Context, p authz.Principal, pkg packageRow, doc string) error {
 	return s.write(ctx, func(tx *db.Tx) error {
-		_, err := audit.Append(tx, audit.Event{Type: "document.downloaded", Account: pkg.AccountID, Package: pkg.ID, Document: doc, Actor: by(tx, p)})
+		_, err := record(tx, audit.Event{Type: "document.downloaded", Account: pkg.AccountID, Package: pkg.ID, Document: doc, Actor: by(tx, p)})
 		return err
 	})
 }
@@ -183,7 +183,7 @@ func (s *Signing) SigningURL(ctx context.Context, p authz.Principal, id, role st
 		if url, err = s.newLink(tx, r.ID, invitee); err != nil {
 			return err
 		}
-		_, err = audit.Append(tx, audit.Event{Type: "link.made", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID, Actor: by(tx, p)})
+		_, err = record(tx, audit.Event{Type: "link.made", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID, Actor: by(tx, p)})
 		return err
 	})
 	return url, err
@@ -231,7 +231,7 @@ func (s *Signing) Notify(ctx context.Context, p authz.Principal, id, role, messa
 
 func (s *Signing) repeatInvitations(tx *db.Tx, p authz.Principal, pkg packageRow, roles []roleRow, message string) error {
 	for _, r := range roles {
-		if _, err := audit.Append(tx, audit.Event{Type: "invitation.repeated", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
+		if _, err := record(tx, audit.Event{Type: "invitation.repeated", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID,
 			Actor: by(tx, p)}); err != nil {
 			return err
 		}

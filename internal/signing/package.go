@@ -24,6 +24,8 @@ type documentRow struct {
 	Notes                   db.JSON[[]string]
 	SealedBlob              *string
 	SealedSHA256            *string `db:"sealed_sha256"`
+	Extraction              db.JSON[[]string]
+	Restricted              bool
 }
 
 // approvalRow is a row of approvals.
@@ -34,6 +36,7 @@ type approvalRow struct {
 	Optional, Disabled, EnforceCapture, FromFile bool
 	Data                                         string
 	SignedMs                                     *int64
+	AcceptedMs                                   *int64
 }
 
 // fieldRow is a row of fields.
@@ -46,6 +49,7 @@ type fieldRow struct {
 	Page                                       int
 	LeftPt, TopPt, WidthPt, HeightPt, FontSize float64
 	Validation, Data                           string
+	Conditions, Anchor                         string
 }
 
 // Get returns a package of the principal's account.
@@ -147,7 +151,7 @@ func (q Query) where(p authz.Principal) (string, []any) {
 func assemble(tx *db.Tx, r packageRow) (Package, error) {
 	p := Package{ID: r.ID, OuterID: r.OuterID, Account: r.AccountID, OwnerID: r.OwnerID, Name: r.Name, Description: r.Description,
 		EmailMessage: r.EmailMessage, Language: r.Language, Visibility: r.Visibility, Type: r.Type, Status: r.Status,
-		Trashed: r.Trashed, Autocomplete: r.Autocomplete, Due: instant(r.DueMs), Settings: rawJSON(r.Settings), Data: rawJSON(r.Data),
+		Trashed: r.Trashed, Autocomplete: r.Autocomplete, Due: instant(r.DueMs), Settings: rawJSON(r.Settings), Data: rawJSON(r.Data), Kept: rawJSON(r.Kept),
 		Created: db.Time(r.CreatedMs), Updated: db.Time(r.UpdatedMs), Sent: instant(r.SentMs), Completed: instant(r.CompletedMs)}
 	if r.Declined != nil {
 		p.Declined = &r.Declined.V
@@ -202,7 +206,7 @@ func inviteeNames(tx *db.Tx, pkg string) (map[string]string, error) {
 // view is the role as others see it.
 func (r roleRow) view(tx *db.Tx, names map[string]string, now int64) (Role, error) {
 	role := Role{ID: r.ID, OuterID: r.OuterID, Name: r.Name, Kind: r.Kind, Index: r.Sequence, Reassign: r.Reassign,
-		EmailMessage: r.EmailMessage, Data: rawJSON(r.Data), Signed: instant(r.SignedMs), ConsentAccepted: instant(r.ConsentMs),
+		EmailMessage: r.EmailMessage, Data: rawJSON(r.Data), Kept: rawJSON(r.Kept), Locked: r.Locked, Signed: instant(r.SignedMs), ConsentAccepted: instant(r.ConsentMs),
 		Signer: Signer{OuterID: r.SignerID, Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Title: r.Title,
 			Company: r.Company, Phone: r.Phone, Language: r.Language}}
 	if r.SignedBy != nil {
@@ -244,7 +248,8 @@ func documentsOf(tx *db.Tx, pkg string, roles, names map[string]string) ([]Docum
 	byID := map[string]*Document{}
 	for i, r := range rows {
 		docs[i] = Document{ID: r.ID, OuterID: r.OuterID, Name: r.Name, Description: r.Description, Index: r.Position,
-			Size: r.Size, SHA256: r.SHA256, Pages: r.Pages.V, Data: rawJSON(r.Data), Sealed: r.SealedBlob != nil, Notes: r.Notes.V}
+			Size: r.Size, SHA256: r.SHA256, Pages: r.Pages.V, Data: rawJSON(r.Data), Sealed: r.SealedBlob != nil, Notes: r.Notes.V,
+			Extraction: r.Extraction.V, Restricted: r.Restricted}
 		byID[r.ID] = &docs[i]
 	}
 	fields, err := fieldsOf(tx, pkg, names)
@@ -272,7 +277,7 @@ func fieldsOf(tx *db.Tx, pkg string, names map[string]string) (map[string][]Fiel
 		}
 		f := Field{ID: r.ID, OuterID: r.OuterID, Name: r.Name, Type: r.Type, Subtype: r.Subtype, Binding: r.Binding, Value: r.Value,
 			Tooltip: r.Tooltip, Page: r.Page, Left: r.LeftPt, Top: r.TopPt, Width: r.WidthPt, Height: r.HeightPt,
-			FontSize: r.FontSize, Validation: rawJSON(r.Validation), Data: rawJSON(r.Data)}
+			FontSize: r.FontSize, Validation: rawJSON(r.Validation), Conditions: rawJSON(r.Conditions), Data: rawJSON(r.Data)}
 		if r.EnteredBy != nil {
 			f.EnteredBy = names[*r.EnteredBy]
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 
-	"countersign.dev/internal/audit"
 	"countersign.dev/internal/blob"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/errs"
@@ -101,7 +100,7 @@ func (s *Signing) recordView(ctx context.Context, at spot, row documentRow, page
 		}
 		e := at.event("document.viewed")
 		e.Document = row.ID
-		_, err = audit.Append(tx, e)
+		_, err = record(tx, e)
 		return err
 	})
 }
@@ -136,7 +135,7 @@ func (s *Signing) Copy(ctx context.Context, v Visit, doc string) (name string, f
 	return pdfName(row.Name), file, s.write(ctx, func(tx *db.Tx) error {
 		e := at.event("document.downloaded")
 		e.Document = row.ID
-		_, err := audit.Append(tx, e)
+		_, err := record(tx, e)
 		return err
 	})
 }

@@ -225,7 +225,7 @@ func (s *Signing) finish(tx *db.Tx, c *claimed) (won bool, err error) {
 		}
 		hashes["sha256 "+f.row.ID] = f.sha256
 	}
-	if _, err := audit.Append(tx, audit.Event{Type: "package.completed", Account: c.pkg.AccountID, Package: c.pkg.ID,
+	if _, err := record(tx, audit.Event{Type: "package.completed", Account: c.pkg.AccountID, Package: c.pkg.ID,
 		Actor: audit.System, Detail: hashes}); err != nil {
 		return false, err
 	}

@@ -26,7 +26,7 @@ func (s *Signing) send(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	if err := s.readyToSend(tx, pkg); err != nil {
 		return err
 	}
-	if _, err := audit.Append(tx, audit.Event{Type: "package.sent", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)}); err != nil {
+	if _, err := record(tx, audit.Event{Type: "package.sent", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)}); err != nil {
 		return err
 	}
 	return s.inviteNext(tx, pkg)

@@ -193,7 +193,7 @@ func (at spot) recordSignature(tx *db.Tx, name string, in Submission) error {
 	e := at.event("role.signed")
 	e.Actor.Name = name
 	e.Detail = map[string]string{"epoch": strconv.FormatInt(in.Epoch, 10), "mark": in.Mark.Kind, "page_images": strconv.Itoa(views)}
-	id, err := audit.Append(tx, e)
+	id, err := record(tx, e)
 	if err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (s *Signing) afterSignature(tx *db.Tx, pkg packageRow) error {
 	if pkg.Autocomplete {
 		return queueSeal(tx, pkg)
 	}
-	_, err = audit.Append(tx, audit.Event{Type: "package.ready", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.System})
+	_, err = record(tx, audit.Event{Type: "package.ready", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.System})
 	return err
 }
 

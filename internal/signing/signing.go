@@ -69,6 +69,8 @@ type packageRow struct {
 	Declined                        *db.JSON[Refusal]
 	SealAttempt                     int64
 	EvidenceBlob                    *string
+	Kept                            string
+	EndedMs                         *int64
 }
 
 // roleRow is a row of roles.
@@ -95,6 +97,9 @@ type roleRow struct {
 	SignedMs                             *int64
 	AskedMs                              *int64 // when a mail last asked the group at its own address
 	Reminders                            int    // how many of them were reminders
+	Locked                               bool
+	Fails                                int
+	Kept                                 string
 }
 
 // The states of a role.

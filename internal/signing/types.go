@@ -15,15 +15,25 @@ const (
 	Completed Status = "COMPLETED"
 	Archived  Status = "ARCHIVED"
 	Declined  Status = "DECLINED"
+	OptedOut  Status = "OPTED_OUT"
+	Expired   Status = "EXPIRED"
+)
+
+// The types of a package.
+const (
+	Transaction = "PACKAGE"
+	Template    = "TEMPLATE"
 )
 
 // RoleKind tells what stands behind a role.
 type RoleKind string
 
-// A role is played by one person, by any member of a group, or is the owner's own.
+// A role is played by one person, by any member of a group of the account, by any of several
+// persons of the package itself, or is the owner's own.
 const (
 	Person RoleKind = "person"
 	Group  RoleKind = "group"
+	AdHoc  RoleKind = "adhoc"
 	Owner  RoleKind = "owner"
 )
 
@@ -47,11 +57,12 @@ type Package struct {
 	Data         json.RawMessage
 	Created      time.Time
 	Updated      time.Time
-	Sent         time.Time // zero: not yet
-	Completed    time.Time // zero: not yet
-	Declined     *Refusal
-	Roles        []Role     // the owner's first
-	Documents    []Document // in order; the consent is not among them
+	Sent         time.Time       // zero: not yet
+	Completed    time.Time       // zero: not yet
+	Declined     *Refusal        // of status DECLINED and OPTED_OUT
+	Kept         json.RawMessage // members that are only stored and shown
+	Roles        []Role          // the owner's first
+	Documents    []Document      // in order; the consent is not among them
 }
 
 // Refusal is a signer's decline.
@@ -74,6 +85,9 @@ type Role struct {
 	EmailMessage string
 	Data         json.RawMessage
 	Signer       Signer
+	Kept         json.RawMessage // members of role and signer that are only stored and shown
+	Locked       bool            // too many failed proofs of who he is
+	Attachments  []Attachment    // that the signer must or may attach
 	// Signed is when the role signed, zero before; SignedBy who did.
 	Signed   time.Time
 	SignedBy string
@@ -97,6 +111,36 @@ type Signer struct {
 	GroupID   string // internal id of the group
 	// GroupOuterID, GroupName and GroupEmail are read from the directory.
 	GroupOuterID, GroupName, GroupEmail string
+	// Members of an ad-hoc group, whose name is FirstName.
+	Members []AdHocMember
+}
+
+// AdHocMember is a member of an ad-hoc group: the signer of another role of the package.
+type AdHocMember struct {
+	SignerID, Email, FirstName, LastName string
+}
+
+// Attachment is a file or several that a signer is asked to attach.
+type Attachment struct {
+	ID          string `json:"-"`
+	OuterID     string
+	Name        string
+	Description string
+	Required    bool
+	Status      string // INCOMPLETE, COMPLETE, REJECTED
+	Comment     string // why it was rejected
+	Data        json.RawMessage
+	Files       []AttachmentFile
+}
+
+// AttachmentFile is a file that a signer attached.
+type AttachmentFile struct {
+	Number   int // its id within the attachment, from 1
+	Name     string
+	Media    string
+	Size     int64
+	SHA256   string
+	Uploaded time.Time
 }
 
 // Document is one PDF of a package.
@@ -111,7 +155,10 @@ type Document struct {
 	Pages       []PageSize
 	Data        json.RawMessage
 	Sealed      bool
-	Notes       []string // what was repaired at upload
+	Notes       []string // what was repaired or removed at upload
+	Extraction  []string // the kinds of extraction asked for: ACROFIELDS, TEXT_TAGS
+	Restricted  bool     // only the roles of Viewers and the owner see it
+	Viewers     []string // outer ids of roles
 	Approvals   []Approval
 }
 
@@ -148,7 +195,21 @@ type Field struct {
 	Left, Top, Width, Height float64
 	FontSize                 float64
 	Validation               json.RawMessage
+	Conditions               json.RawMessage
 	Data                     json.RawMessage
+	// Extract asks for the place of the AcroForm field or text tag of this name; Anchor for a place beside a text.
+	Extract bool
+	Anchor  *Anchor
+}
+
+// Anchor places a field beside a text of the document. Lengths are PDF points.
+type Anchor struct {
+	Text          string
+	Occurrence    int     // 0-based
+	Character     int     // 0-based within the text
+	Point         string  // TOPLEFT, TOPRIGHT, BOTTOMLEFT, BOTTOMRIGHT of the character
+	Left, Top     float64 // offset from there
+	Width, Height float64 // of the field
 }
 
 // NewPackage is the input of Create. Ids that are empty are made.
@@ -156,7 +217,7 @@ type NewPackage struct {
 	Name, Description, EmailMessage, Language, Visibility, Type string
 	Autocomplete                                                *bool
 	Due                                                         time.Time
-	Settings, Data                                              json.RawMessage
+	Settings, Data, Kept                                        json.RawMessage
 	Roles                                                       []NewRole
 	Documents                                                   []NewDocument
 	Send                                                        bool
@@ -168,14 +229,18 @@ type NewRole struct {
 	Index               int
 	Reassign            bool
 	EmailMessage        string
-	Data                json.RawMessage
+	Data, Kept          json.RawMessage
 	Signer              NewSigner
+	Attachments         []Attachment // the files and the read-only members are ignored
 }
 
 // NewSigner names a person by e-mail address, or a group by its id.
 type NewSigner struct {
 	OuterID, Email, FirstName, LastName, Title, Company, Phone, Language string
 	Group                                                                string // the group's outer id
+	// AdHoc makes the role an ad-hoc group called FirstName; Members are signer ids of other roles.
+	AdHoc   bool
+	Members []string
 }
 
 // NewDocument is a file to add.
@@ -183,6 +248,8 @@ type NewDocument struct {
 	OuterID, Name, Description string
 	Index                      *int
 	PDF                        []byte
+	Extract                    bool
+	Extraction                 []string // ACROFIELDS, TEXT_TAGS; none is ACROFIELDS
 	Data                       json.RawMessage
 	Approvals                  []Approval // Role is an outer id; the read-only members are ignored
 }
@@ -192,7 +259,7 @@ type Change struct {
 	Name, Description, EmailMessage, Language, Visibility *string
 	Autocomplete, Trashed                                 *bool
 	Due                                                   *time.Time
-	Settings, Data                                        json.RawMessage
+	Settings, Data, Kept                                  json.RawMessage
 	Status                                                Status // empty keeps
 	// Decline by API: the role that declines and why.
 	DeclineRole, DeclineReason string

@@ -125,7 +125,7 @@ func changeWords(tx *db.Tx, p authz.Principal, pkg packageRow, c Change) error {
 	if len(changed) == 0 {
 		return nil
 	}
-	_, err := audit.Append(tx, audit.Event{Type: "package.changed", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p),
+	_, err := record(tx, audit.Event{Type: "package.changed", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p),
 		Detail: map[string]string{"members": strings.Join(changed, " ")}})
 	return err
 }
@@ -175,7 +175,7 @@ func changeTrashed(tx *db.Tx, p authz.Principal, pkg *packageRow, trashed *bool)
 			return err
 		}
 	}
-	_, err := audit.Append(tx, audit.Event{Type: kind, Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)})
+	_, err := record(tx, audit.Event{Type: kind, Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)})
 	return err
 }
 
@@ -221,7 +221,7 @@ func pause(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	if _, err := tx.Exec(`update packages set status = 'DRAFT', sent_ms = null where id = $1`, pkg.ID); err != nil {
 		return err
 	}
-	_, err = audit.Append(tx, audit.Event{Type: "package.paused", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)})
+	_, err = record(tx, audit.Event{Type: "package.paused", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)})
 	return err
 }
 
@@ -229,7 +229,7 @@ func archive(tx *db.Tx, p authz.Principal, pkg packageRow, to Status) error {
 	if _, err := tx.Exec(`update packages set status = $1 where id = $2`, to, pkg.ID); err != nil {
 		return err
 	}
-	_, err := audit.Append(tx, audit.Event{Type: "package.archived", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p),
+	_, err := record(tx, audit.Event{Type: "package.archived", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p),
 		Detail: map[string]string{"status": string(to)}})
 	return err
 }
@@ -243,7 +243,7 @@ func (s *Signing) complete(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	if n > 0 || pkg.Trashed { // the seal job passes over what lies in the trash
 		return transitionRefused(pkg.Status, Completed)
 	}
-	if _, err := audit.Append(tx, audit.Event{Type: "package.released", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)}); err != nil {
+	if _, err := record(tx, audit.Event{Type: "package.released", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)}); err != nil {
 		return err
 	}
 	return queueSeal(tx, pkg)
@@ -266,7 +266,7 @@ func (s *Signing) Delete(ctx context.Context, p authz.Principal, id string) erro
 		if _, err := tx.Exec(`delete from packages where id = $1`, pkg.ID); err != nil {
 			return err
 		}
-		_, err = audit.Append(tx, audit.Event{Type: "package.deleted", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)})
+		_, err = record(tx, audit.Event{Type: "package.deleted", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)})
 		return err
 	})
 	if err == nil {

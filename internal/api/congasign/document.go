@@ -6,9 +6,21 @@ import (
 	"io"
 
 	"countersign.dev/internal/api"
+	"countersign.dev/internal/authz"
 	"countersign.dev/internal/errs"
 	"countersign.dev/internal/signing"
 )
+
+func (s *surface) documentRoutes() []api.Route {
+	return []api.Route{
+		{Method: "POST", Path: "/packages/{package}/documents", Right: authz.Sign, Body: maxUpload, Handle: s.addDocuments},
+		{Method: "GET", Path: "/packages/{package}/documents/zip", Right: authz.Sign, Handle: s.zipDocuments},
+		{Method: "GET", Path: "/packages/{package}/documents/{document}", Right: authz.Sign, Handle: s.getDocument},
+		{Method: "DELETE", Path: "/packages/{package}/documents/{document}", Right: authz.Sign, Handle: s.deleteDocument},
+		{Method: "GET", Path: "/packages/{package}/documents/{document}/pdf", Right: authz.Sign, Handle: s.documentPDF},
+		{Method: "GET", Path: "/packages/{package}/documents/{document}/original", Right: authz.Sign, Handle: s.originalDocument},
+	}
+}
 
 // addDocuments answers a bare array when the payload was one, else the one document.
 func (s *surface) addDocuments(r *api.Request) (api.Answer, error) {

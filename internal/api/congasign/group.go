@@ -6,9 +6,25 @@ import (
 	"regexp"
 
 	"countersign.dev/internal/api"
+	"countersign.dev/internal/authz"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
 )
+
+func (s *surface) groupRoutes() []api.Route {
+	return []api.Route{
+		{Method: "POST", Path: "/groups", Right: authz.Sign, Handle: s.createGroup},
+		{Method: "GET", Path: "/groups", Right: authz.Sign, Handle: s.listGroups},
+		{Method: "GET", Path: "/groups/summary", Right: authz.Sign, Handle: s.summarizeGroups},
+		{Method: "GET", Path: "/groups/{group}", Right: authz.Sign, Handle: s.getGroup},
+		{Method: "PUT", Path: "/groups/{group}", Right: authz.Sign, Handle: s.updateGroup},
+		{Method: "DELETE", Path: "/groups/{group}", Right: authz.Sign, Handle: s.deleteGroup},
+		{Method: "POST", Path: "/groups/{group}/members", Right: authz.Sign, Handle: s.addMember},
+		{Method: "POST", Path: "/groups/{group}/invite", Right: authz.Sign, Handle: s.inviteMember},
+		{Method: "PUT", Path: "/groups/{group}/members/{user}", Right: authz.Sign, Handle: s.retypeMember},
+		{Method: "DELETE", Path: "/groups/{group}/members/{user}", Right: authz.Sign, Handle: s.removeMember},
+	}
+}
 
 func (s *surface) createGroup(r *api.Request) (api.Answer, error) {
 	var in groupIn

@@ -14,7 +14,7 @@ func testJourney(t *testing.T, s *stack) {
 	group := s.playGroups()
 	s.playPackage(group)
 	var patterns []string
-	for _, route := range New(nil, nil).Routes {
+	for _, route := range New(Config{}).Routes {
 		patterns = append(patterns, route.Pattern())
 	}
 	if missing := s.Golden.Unseen(patterns); missing != nil {

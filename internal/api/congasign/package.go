@@ -4,9 +4,25 @@ import (
 	"strings"
 
 	"countersign.dev/internal/api"
+	"countersign.dev/internal/authz"
 	"countersign.dev/internal/errs"
 	"countersign.dev/internal/signing"
 )
+
+func (s *surface) packageRoutes() []api.Route {
+	return []api.Route{
+		{Method: "POST", Path: "/packages", Right: authz.Sign, Body: maxUpload, Handle: s.createPackage},
+		{Method: "GET", Path: "/packages", Right: authz.Sign, Handle: s.listPackages},
+		{Method: "GET", Path: "/packages/{package}", Right: authz.Sign, Handle: s.getPackage},
+		{Method: "POST", Path: "/packages/{package}", Right: authz.Sign, Body: maxPayload, Handle: s.updatePackage},
+		{Method: "PUT", Path: "/packages/{package}", Right: authz.Sign, Body: maxPayload, Handle: s.updatePackage},
+		{Method: "DELETE", Path: "/packages/{package}", Right: authz.Sign, Handle: s.deletePackage},
+		{Method: "GET", Path: "/packages/{package}/signingStatus", Right: authz.Sign, Handle: s.signingStatus},
+		{Method: "GET", Path: "/packages/{package}/audit", Right: authz.Sign, Handle: s.trail},
+		{Method: "GET", Path: "/packages/{package}/evidence/summary", Right: authz.Sign, Handle: s.evidenceSummary},
+		{Method: "POST", Path: "/packages/{package}/notifications", Right: authz.Sign, Handle: s.notifySigner},
+	}
+}
 
 // idOut is the answer to creating a package: exactly this member, for client libraries refuse others.
 type idOut struct {

@@ -2,9 +2,19 @@ package congasign
 
 import (
 	"countersign.dev/internal/api"
+	"countersign.dev/internal/authz"
 	"countersign.dev/internal/errs"
 	"countersign.dev/internal/signing"
 )
+
+func (s *surface) roleRoutes() []api.Route {
+	return []api.Route{
+		{Method: "GET", Path: "/packages/{package}/roles", Right: authz.Sign, Handle: s.listRoles},
+		{Method: "GET", Path: "/packages/{package}/roles/{role}", Right: authz.Sign, Handle: s.getRole},
+		{Method: "GET", Path: "/packages/{package}/roles/{role}/signingUrl", Right: authz.Sign, Handle: s.signingURL},
+		{Method: "POST", Path: "/packages/{package}/roles/{role}/notifications", Right: authz.Sign, Handle: s.notifyRole},
+	}
+}
 
 func (s *surface) listRoles(r *api.Request) (api.Answer, error) {
 	p, err := s.signing.Get(r.Context(), r.Principal, r.Path("package"))

@@ -2,8 +2,20 @@ package congasign
 
 import (
 	"countersign.dev/internal/api"
+	"countersign.dev/internal/authz"
 	"countersign.dev/internal/directory"
 )
+
+func (s *surface) senderRoutes() []api.Route {
+	return []api.Route{
+		{Method: "POST", Path: "/account/senders", Right: authz.Sign, Handle: s.inviteSender},
+		{Method: "GET", Path: "/account/senders", Right: authz.Sign, Handle: s.listSenders},
+		{Method: "GET", Path: "/account/senders/{sender}", Right: authz.Sign, Handle: s.getSender},
+		{Method: "POST", Path: "/account/senders/{sender}", Right: authz.Sign, Handle: s.updateSender},
+		{Method: "DELETE", Path: "/account/senders/{sender}", Right: authz.Sign, Handle: s.deleteSender},
+		{Method: "POST", Path: "/account/senders/{sender}/invite", Right: authz.Sign, Handle: s.reinviteSender},
+	}
+}
 
 // inviteSender is idempotent: who is a sender already is answered as he is.
 func (s *surface) inviteSender(r *api.Request) (api.Answer, error) {

@@ -82,7 +82,7 @@ func newStack(t *testing.T, d *dbtest.DB) *stack {
 	s.run(t, s.authn.Run, s.queue.Run)
 	s.server = httptest.NewServer(api.New(api.Config{Log: log, Authenticator: s.authn,
 		WithOrigin: func(ctx context.Context, o api.Origin) context.Context { return audit.WithOrigin(ctx, audit.Origin(o)) }},
-		New(s.signing, s.dir)))
+		New(Config{Signing: s.signing, Directory: s.dir, Authn: s.authn})))
 	t.Cleanup(s.server.Close)
 	return s
 }
