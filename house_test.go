@@ -26,21 +26,23 @@ var mayImport = map[string]string{
 	"authz":         "errs",
 	"seal":          "db errs pdf secret",
 	"jobs":          "db errs secret",
+	"retry":         "db errs jobs secret",
 	"audit":         "authz db errs secret",
+	"webhook":       "audit authz db errs secret",
 	"mail":          "audit db errs jobs secret",
-	"directory":     "audit authz db errs jobs mail secret",
+	"directory":     "audit authz db errs jobs mail retry secret",
 	"authn":         "audit authz db directory errs jobs mail secret",
 	"evidence":      "audit errs pdf seal",
-	"signing":       "audit authn authz blob db directory errs evidence jobs mail pdf seal secret",
+	"signing":       "audit authn authz blob db directory errs evidence jobs mail pdf retry seal secret webhook",
 	"api":           "authz errs",
 	"api/apitest":   "api",
 	"api/acrobat":   "api authn authz directory errs",
 	"api/conga":     "api authn authz directory errs",
-	"api/congasign": "api audit authn authz directory errs signing",
+	"api/congasign": "api audit authn authz directory errs retry signing webhook",
 	"web":           "api audit authn authz directory errs evidence pdf signing",
 	"demo":          "server",
-	"server": "api api/acrobat api/conga api/congasign audit authn authz blob db directory errs evidence jobs mail pdf seal " +
-		"secret signing web",
+	"server": "api api/acrobat api/conga api/congasign audit authn authz blob db directory errs evidence jobs mail pdf retry seal " +
+		"secret signing web webhook",
 }
 
 // source is a parsed Go file that is not a test.

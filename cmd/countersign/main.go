@@ -24,15 +24,16 @@ type commands struct {
 	Config kong.ConfigFlag `help:"Read settings from this JSON file, by the flags' names. Flags come first, then the environment, then the file." type:"path" env:"COUNTERSIGN_CONFIG"`
 	Log    string          `enum:"text,json" default:"text" help:"Form of the log: text, json." env:"COUNTERSIGN_LOG"`
 
-	Demo    demoCommand    `cmd:"" help:"Start a server with a sample tenant and walk a document through it."`
-	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	Verify  verifyCommand  `cmd:"" help:"Check a sealed PDF, offline. Exits 0 intact, 1 altered or unsigned, 2 not readable."`
-	Trust   trustCommand   `cmd:"" help:"Print the certificates to trust in this installation's seals, for verify --trust and PDF readers."`
-	Account accountCommand `cmd:"" help:"Administer accounts."`
-	Client  clientCommand  `cmd:"" help:"Administer programs that call the interfaces."`
-	Partner partnerCommand `cmd:"" help:"Administer partners, who onboard their customers through the Acrobat Sign Embed interface."`
-	Domain  domainCommand  `cmd:"" help:"Administer the mail domains of organisations."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Demo     demoCommand     `cmd:"" help:"Start a server with a sample tenant and walk a document through it."`
+	Serve    serveCommand    `cmd:"" help:"Run the server."`
+	Verify   verifyCommand   `cmd:"" help:"Check a sealed PDF, offline. Exits 0 intact, 1 altered or unsigned, 2 not readable."`
+	Trust    trustCommand    `cmd:"" help:"Print the certificates to trust in this installation's seals, for verify --trust and PDF readers."`
+	Account  accountCommand  `cmd:"" help:"Administer accounts."`
+	Client   clientCommand   `cmd:"" help:"Administer programs that call the interfaces."`
+	Partner  partnerCommand  `cmd:"" help:"Administer partners, who onboard their customers through the Acrobat Sign Embed interface."`
+	Domain   domainCommand   `cmd:"" help:"Administer the mail domains of organisations."`
+	Callback callbackCommand `cmd:"" help:"Administer what is told to receivers of callbacks."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
 func main() {

@@ -14,6 +14,7 @@ type serveCommand struct {
 
 // Run serves until it is told to stop.
 func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
+	c.Version = version
 	s, err := server.Open(ctx, c.Config, log)
 	if err != nil {
 		return err

@@ -22,11 +22,13 @@ type Answer struct {
 	File *File
 	// Header is added to the answer's.
 	Header map[string]string
+	// Cookies are set.
+	Cookies []*http.Cookie
 }
 
 // File is a download.
 type File struct {
-	Name  string // with its ending
+	Name  string // with its ending; "" is no download but an answer in another form than JSON
 	Media string
 	Bytes []byte
 	// Write streams instead of Bytes; what fails after the first byte cuts the connection.
@@ -69,6 +71,9 @@ func write(w http.ResponseWriter, a Answer) error {
 	for name, value := range a.Header {
 		h.Set(name, value)
 	}
+	for _, c := range a.Cookies {
+		http.SetCookie(w, c)
+	}
 	h["Cache-Control"], h["X-Content-Type-Options"] = noStore, noSniff
 	status := a.Status
 	if status == 0 {
@@ -96,7 +101,9 @@ func write(w http.ResponseWriter, a Answer) error {
 func writeFile(w http.ResponseWriter, status int, f *File) error {
 	h := w.Header()
 	h.Set("Content-Type", f.Media)
-	h.Set("Content-Disposition", "attachment; filename*=UTF-8''"+extValue(f.Name))
+	if f.Name != "" {
+		h.Set("Content-Disposition", "attachment; filename*=UTF-8''"+extValue(f.Name))
+	}
 	if f.Write != nil {
 		w.WriteHeader(status)
 		return f.Write(w)

@@ -24,6 +24,8 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, bearer string) (authz.Principal, error)
 	// AuthenticateKey takes the API key after "Basic".
 	AuthenticateKey(ctx context.Context, key string) (authz.Principal, error)
+	// AuthenticateSession takes the cookie of a session.
+	AuthenticateSession(ctx context.Context, cookie string) (authz.Principal, error)
 }
 
 // Config is what the hall needs from outside.
@@ -36,6 +38,9 @@ type Config struct {
 	WithOrigin func(context.Context, Origin) context.Context
 	// Realm is named in WWW-Authenticate; "" is Countersign.
 	Realm string
+	// Origin is the server's own as browsers name it, scheme and host. Pages of other origins, and of
+	// other hosts than the call is for, may write nothing with a cookie.
+	Origin string
 }
 
 // Hall serves the dialects.
@@ -43,15 +48,21 @@ type Hall struct {
 	Config
 	surfaces []*surface
 	nobody   *surface // answers for paths that no dialect claims
+	guard    *http.CrossOriginProtection
 }
 
 // New makes a hall. The dialects are asked in order which one a path belongs to.
-// It panics when a route table contradicts itself.
+// It panics when a route table contradicts itself, or Origin is none.
 func New(c Config, dialects ...*Dialect) *Hall {
 	if c.Realm == "" {
 		c.Realm = "Countersign"
 	}
-	h := &Hall{Config: c, nobody: newSurface(&Dialect{Name: "none", Refuse: problem})}
+	h := &Hall{Config: c, nobody: newSurface(&Dialect{Name: "none", Refuse: problem}), guard: http.NewCrossOriginProtection()}
+	if c.Origin != "" {
+		if err := h.guard.AddTrustedOrigin(c.Origin); err != nil {
+			panic(err)
+		}
+	}
 	for _, d := range dialects {
 		h.surfaces = append(h.surfaces, newSurface(d))
 	}
@@ -164,6 +175,9 @@ func (h *Hall) authenticate(r *http.Request, s *surface, route *leaf) (authz.Pri
 		return authz.Principal{}, nil
 	}
 	headers := r.Header.Values("Authorization")
+	if cookies := r.CookiesNamed(s.Cookie); len(headers) == 0 && s.Cookie != "" && len(cookies) > 0 {
+		return h.session(r, cookies)
+	}
 	if len(headers) == 0 {
 		return authz.Principal{}, errs.New(errs.Unauthenticated, "token.missing", "An access token is needed.")
 	}
@@ -179,6 +193,18 @@ func (h *Hall) authenticate(r *http.Request, s *surface, route *leaf) (authz.Pri
 	return authz.Principal{}, errs.New(errs.Unauthenticated, "token.invalid", "The Authorization header cannot be used.")
 }
 
+// session authenticates by a cookie. Browsers send one whoever's page makes the call, so a write must not come from a
+// foreign page (OWASP, Cross-Site Request Forgery Prevention: Fetch Metadata, else Origin).
+func (h *Hall) session(r *http.Request, cookies []*http.Cookie) (authz.Principal, error) {
+	if h.guard.Check(r) != nil {
+		return authz.Principal{}, errs.New(errs.Denied, "origin.foreign", "This request came from another site and was refused.")
+	}
+	if len(cookies) > 1 {
+		return authz.Principal{}, errs.New(errs.Unauthenticated, "token.invalid", "There are several session cookies.")
+	}
+	return h.Authenticator.AuthenticateSession(r.Context(), cookies[0].Value)
+}
+
 // declared keeps the house rule that every route names its right.
 func declared(route *leaf, p authz.Principal) error {
 	switch {
@@ -188,11 +214,19 @@ func declared(route *leaf, p authz.Principal) error {
 		return errs.New(errs.Denied, "right.undeclared", "Nobody may call this.")
 	case route.Kinds != nil && !slices.Contains(route.Kinds, p.Kind):
 		return errs.New(errs.Denied, "kind.denied", "This kind of caller may not call this.")
+	case p.Package != "" && route.Or == "" && !slices.Contains(route.names, packageName):
+		return errs.New(errs.Denied, "session.package", "This session is for one package only.")
+	case route.Or != "" && p.Has(route.Or):
+		return nil
 	case route.Right != Anyone && !p.Has(route.Right):
 		return p.Need(route.Right)
 	}
 	return p.Need(route.Also...)
 }
+
+// packageName is what routes call the package in their path. Who reaches one package only may call
+// these, and what a signer's session may: the rooms see to it that it is that package.
+const packageName = "package"
 
 func limitBody(w http.ResponseWriter, r *http.Request, route *leaf) error {
 	if r.Body == http.NoBody {
@@ -236,7 +270,9 @@ func (h *Hall) refuse(e *event, err error) Answer {
 	}
 	switch a.Status {
 	case http.StatusUnauthorized:
-		a.Header["WWW-Authenticate"] = h.challenge(refusal)
+		if a.Header["WWW-Authenticate"] == "" {
+			a.Header["WWW-Authenticate"] = h.challenge(refusal)
+		}
 	case http.StatusMethodNotAllowed:
 		a.Header["Allow"] = refusal.Params["allow"]
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:

@@ -32,6 +32,10 @@ func (k keys) AuthenticateKey(_ context.Context, key string) (authz.Principal, e
 	return k.Authenticate(context.Background(), "key "+key)
 }
 
+func (k keys) AuthenticateSession(_ context.Context, cookie string) (authz.Principal, error) {
+	return k.Authenticate(context.Background(), "session "+cookie)
+}
+
 const thing authz.Right = "thing"
 
 // testDialect has one route of every kind the hall must deal with.
@@ -44,7 +48,7 @@ func testDialect() *Dialect {
 		return Answer{JSON: map[string]string{"name": v.Name, "id": r.Path("id"), "q": r.Query("q")}}, err
 	}
 	return &Dialect{
-		Name: "test", APIKeys: true,
+		Name: "test", APIKeys: true, Cookie: "SESSION",
 		Claim: func(p string) (string, bool) { return strings.CutPrefix(p, "/api/test") },
 		Refuse: func(_ string, e *errs.Error) Answer {
 			return Answer{Status: Status(e.Kind), JSON: map[string]string{"what": e.What, "detail": e.Detail, "field": e.Field}}
@@ -55,6 +59,9 @@ func testDialect() *Dialect {
 			{Method: "PUT", Path: "/things/{id}", Right: thing, Handle: echo},
 			{Method: "DELETE", Path: "/things/{id}", Right: thing, Handle: func(*Request) (Answer, error) { return Answer{Status: 204}, nil }},
 			{Method: "GET", Path: "/things/summary", Right: thing, Handle: func(*Request) (Answer, error) { return Answer{JSON: "summary"}, nil }},
+			{Method: "GET", Path: "/own-or", Right: thing, Or: "own", Handle: said("own or")},
+			{Method: "GET", Path: "/own-or-two", Right: thing, Or: "own", Also: []authz.Right{"other"}, Handle: said("own or two")},
+			{Method: "GET", Path: "/packages/{package}", Right: thing, Handle: said("package")},
 			{Method: "GET", Path: "/two", Right: thing, Also: []authz.Right{"other"}, Handle: said("two")},
 			{Method: "GET", Path: "/programs", Right: "other", Kinds: []authz.Kind{authz.Technical}, Handle: said("programs")},
 			{Method: "GET", Path: "/anyone", Right: Anyone, Handle: said("anyone")},
@@ -106,7 +113,10 @@ func newHall(t *testing.T) (*httptest.Server, *bytes.Buffer) {
 	hall := New(Config{
 		Log: slog.New(slog.NewJSONHandler(log, nil)),
 		Authenticator: keys{"good": {Account: "acc", User: "usr", Client: "cli", Rights: []authz.Right{thing}}, "weak": {Account: "acc"},
-			"both": {Client: "cli", Rights: []authz.Right{thing, "other"}}, "program": {Kind: authz.Technical, Client: "cli", Rights: []authz.Right{"other"}}, "key k1": {Account: "acc", Rights: []authz.Right{thing}}},
+			"both": {Client: "cli", Rights: []authz.Right{thing, "other"}}, "program": {Kind: authz.Technical, Client: "cli", Rights: []authz.Right{"other"}}, "key k1": {Account: "acc", Rights: []authz.Right{thing}},
+			"session s1": {Account: "acc", Rights: []authz.Right{thing}}, "session own": {Kind: authz.Signer, Package: "p", Rights: []authz.Right{"own"}},
+			"session bound": {Package: "p", Rights: []authz.Right{thing}}},
+		Origin: "https://sign.example.com",
 	}, testDialect())
 	server := httptest.NewServer(hall)
 	t.Cleanup(server.Close)

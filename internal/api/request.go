@@ -31,6 +31,13 @@ type Request struct {
 // Context carries the call's origin and ends when the client goes away; the one of HTTP carries no origin.
 func (r *Request) Context() context.Context { return r.ctx }
 
+// WithContext is the same call with another context, which a handler made from its own.
+func (r *Request) WithContext(ctx context.Context) *Request {
+	c := *r
+	c.ctx = ctx
+	return &c
+}
+
 // Path returns the value of a {name} in the route's path, "" when it has no such name.
 func (r *Request) Path(name string) string {
 	if i := slices.Index(r.names, name); i >= 0 {

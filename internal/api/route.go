@@ -28,6 +28,8 @@ type Route struct {
 	Path string
 	// Right is what the caller must hold, or Public, or Anyone. None declared: nobody may call it.
 	Right authz.Right
+	// Or is another right that will do in the place of Right and Also; "" is none.
+	Or authz.Right
 	// Also are more rights, all needed beside Right.
 	Also []authz.Right
 	// Kinds are the kinds of caller that may call; nil is any. Others are refused
@@ -56,6 +58,8 @@ type Dialect struct {
 	Routes []Route
 	// APIKeys says that "Authorization: Basic" carries an API key.
 	APIKeys bool
+	// Cookie is the name of the cookie that carries a session, a way in where no Authorization header is sent; "" is none.
+	Cookie string
 	// Refuse words a refusal of a call to a path, as Claim returned it. A fault arrives as Kind Fault with no text.
 	Refuse func(path string, e *errs.Error) Answer
 }

@@ -1,6 +1,10 @@
 package audit
 
-import "countersign.dev/internal/authz"
+import (
+	"cmp"
+
+	"countersign.dev/internal/authz"
+)
 
 // The kinds of actor.
 const (
@@ -27,7 +31,7 @@ type Actor struct {
 // System is the server itself.
 var System = Actor{Kind: KindSystem}
 
-// By is the caller of an interface: a client acting as its user, the operator, or a person.
+// By is the caller of an interface: a client acting as its user, or as who acts in that user's place, the operator, or a person.
 func By(p authz.Principal) Actor {
 	kind := KindPerson
 	switch {
@@ -36,7 +40,7 @@ func By(p authz.Principal) Actor {
 	case p.Client != "":
 		kind = KindClient
 	}
-	return Actor{Kind: kind, Client: p.Client, User: p.User}
+	return Actor{Kind: kind, Client: p.Client, User: cmp.Or(p.By, p.User)}
 }
 
 // Person is somebody in a browser. user may be empty, group is empty for a single

@@ -36,6 +36,10 @@ func (a *Authn) NewAPIKey(ctx context.Context, p authz.Principal) (key string, e
 			u.SenderID, u.ID, a.box.Hash(apiKeyPurpose, plain)); err != nil {
 			return err
 		}
+		// Sessions that the earlier key made die with it.
+		if _, err = directory.Raise(tx, directory.OfClient, u.SenderID); err != nil {
+			return err
+		}
 		key = base64.StdEncoding.EncodeToString([]byte(u.SenderID + ":" + plain))
 		_, err = audit.Append(tx, audit.Event{Type: "api_key.made", Account: u.Account, Actor: audit.By(p), Detail: map[string]string{"user": u.ID}})
 		return err
@@ -74,7 +78,15 @@ func (a *Authn) AuthenticateKey(ctx context.Context, key string) (p authz.Princi
 		if err == nil && !u.Alive() {
 			err = badToken()
 		}
-		p = authz.Principal{Client: u.SenderID, Organisation: u.Organisation, Account: u.Account, User: u.ID, Rights: []authz.Right{authz.Sign}}
+		if err != nil {
+			return err
+		}
+		g := generationsNow{User: u.Generation}
+		if g.Client, err = directory.GenerationOf(tx, directory.OfClient, u.SenderID); err != nil {
+			return err
+		}
+		g.Account, err = directory.GenerationOf(tx, directory.OfAccount, u.Account)
+		p = authz.Principal{Client: u.SenderID, Organisation: u.Organisation, Account: u.Account, User: u.ID, Stands: g.note(), Rights: []authz.Right{authz.Sign}}
 		return err
 	})
 	if err != nil {

@@ -61,25 +61,54 @@ func (p Person) canonical(tx *db.Tx) (Person, error) {
 //
 // Invalid "email.malformed", Denied "member.inactive".
 func (a *Authn) Enter(tx *db.Tx, browser string, p Person, pkg string, personal bool) (cookie string, err error) {
+	cookie, session, err := a.enter(tx, browser, p, pkg, personal)
+	if err != nil {
+		return "", err
+	}
+	return cookie, touch(tx, session)
+}
+
+// EnterBySession notes that an application, the client by, sent a browser to a package as p, and answers for who he is
+// (BySession). It holds in this browser, for this package, until the browser's session lapses or the client is revoked
+// or given a new secret. Invalid "email.malformed", Denied "member.inactive".
+func (a *Authn) EnterBySession(tx *db.Tx, browser string, p Person, pkg, by string) (cookie string, err error) {
+	cookie, session, err := a.enter(tx, browser, p, pkg, false)
+	if err != nil {
+		return "", err
+	}
+	generation, err := directory.GenerationOf(tx, directory.OfClient, by)
+	if err != nil {
+		return "", err
+	}
 	if p, err = p.canonical(tx); err != nil {
 		return "", err
 	}
-	session, err := a.session(tx, browser)
+	if _, err = tx.Exec(`update browser_entries set made_by = $6, made_generation = $7
+		where session_id = $1 and account_id = $2 and email = $3 and user_id = $4 and package_id = $5`,
+		append(p.key(session, pkg), by, generation)...); err != nil {
+		return "", err
+	}
+	return cookie, touch(tx, session)
+}
+
+func (a *Authn) enter(tx *db.Tx, browser string, p Person, pkg string, personal bool) (cookie, session string, err error) {
+	if p, err = p.canonical(tx); err != nil {
+		return "", "", err
+	}
+	session, err = a.session(tx, browser)
 	if errs.Is(err, "identify.link") {
 		session, browser = secret.NewID(), secret.Token(cookieBytes)
 		_, err = tx.Exec(`insert into browser_sessions (id, hash, created_ms, last_ms) values ($1, $2, clock_ms(), clock_ms())`,
 			session, a.box.Hash(cookiePurpose, browser))
 	}
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	if _, err = tx.Exec(`insert into browser_entries (session_id, account_id, email, user_id, package_id, personal, entered_ms)
+	_, err = tx.Exec(`insert into browser_entries (session_id, account_id, email, user_id, package_id, personal, entered_ms)
 		values ($1, $2, $3, $4, $5, $6, clock_ms())
 		on conflict (session_id, account_id, email, user_id, package_id) do update set personal = browser_entries.personal or excluded.personal`,
-		append(p.key(session, pkg), personal)...); err != nil {
-		return "", err
-	}
-	return browser, touch(tx, session)
+		append(p.key(session, pkg), personal)...)
+	return browser, session, err
 }
 
 // session finds the session of a cookie that has not lapsed. Unauthenticated "identify.link".
@@ -94,8 +123,9 @@ func (a *Authn) session(tx *db.Tx, browser string) (id string, err error) {
 
 // entry says how a browser came to a package as some person.
 type entry struct {
-	entered, personal  bool // by a link, and that his own
-	proved, provedHere bool // the mailbox is proved: for any package, for this one
+	entered, personal  bool   // by a link, and that his own
+	madeBy             string // the client that sent him here and may still answer for him, or ""
+	proved, provedHere bool   // the mailbox is proved: for any package, for this one
 }
 
 // entered finds the session in which p came to the package by a link, or has proved his mailbox before, so that he
@@ -104,13 +134,27 @@ func (a *Authn) entered(tx *db.Tx, browser string, p Person, pkg string) (sessio
 	if session, err = a.session(tx, browser); err != nil {
 		return "", e, err
 	}
-	links, err := db.All[bool](tx, `select personal from browser_entries
+	type link struct {
+		Personal       bool
+		MadeBy         string
+		MadeGeneration int64
+	}
+	links, err := db.All[link](tx, `select personal, made_by, made_generation from browser_entries
 		where session_id = $1 and account_id = $2 and email = $3 and user_id = $4 and package_id = $5`, p.key(session, pkg)...)
 	if err != nil {
 		return "", e, err
 	}
 	e.entered = len(links) > 0
-	e.personal = e.entered && links[0]
+	e.personal = e.entered && links[0].Personal
+	if e.entered && links[0].MadeBy != "" {
+		generation, err := directory.GenerationOf(tx, directory.OfClient, links[0].MadeBy)
+		if err != nil {
+			return "", e, err
+		}
+		if generation == links[0].MadeGeneration {
+			e.madeBy = links[0].MadeBy
+		}
+	}
 	proved, err := db.All[string](tx, `select package_id from mailbox_proofs
 		where session_id = $1 and account_id = $2 and email = $3 and user_id = $4 and last_ms > clock_ms() - $5 and proven_ms > clock_ms() - $6`,
 		session, p.Account, p.Email, p.User, idleFor.Milliseconds(), holdFor.Milliseconds())
@@ -147,7 +191,14 @@ func (a *Authn) sweep(ctx context.Context) error {
 		if _, err := tx.Exec(`delete from mailbox_sends where last_ms <= clock_ms() - $1`, codeLife.Milliseconds()); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`delete from revoked_tokens where expires_ms <= clock_ms()`)
-		return err
+		if _, err := tx.Exec(`delete from api_sessions where last_ms <= clock_ms() - $1`, idleFor.Milliseconds()); err != nil {
+			return err
+		}
+		for _, table := range []string{"revoked_tokens", "app_tokens", "session_tokens"} {
+			if _, err := tx.Exec(`delete from ` + table + ` where expires_ms <= clock_ms()`); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }

@@ -119,13 +119,26 @@ func TestT7SecretsAreNotKept(t *testing.T) {
 	mary := h.person("mary@example.com", "Mary Doe")
 	cookie := h.enter("", mary, "package")
 	h.send(cookie, mary, "package")
+	opaque := h.appToken(id, sec, As{})
+	in := signerSession("")
+	in.Single = true
+	sessionToken, err := h.NewSessionToken(t.Context(), p, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, _, err := h.OpenSession(t.Context(), SignerSession, sessionToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, again := h.OpenSession(t.Context(), SignerSession, sessionToken)
 	_, wrong := h.ClientToken(t.Context(), id, sec+"x", "")
 	_, worse := h.Authenticate(t.Context(), token+"x")
-	log.WriteString(fmt.Sprint(wrong, worse))
+	_, worst := h.AuthenticateSession(t.Context(), session+"x")
+	log.WriteString(fmt.Sprint(again, wrong, worse, worst, h.bearer(opaque[1:]+"0")()))
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	secrets := []string{sec, key, keySecret, token, cookie, string(h.news.Load().keys[0].private.(ed25519.PrivateKey).Seed())}
+	secrets := []string{opaque, sessionToken, session, sec, key, keySecret, token, cookie, string(h.news.Load().keys[0].private.(ed25519.PrivateKey).Seed())}
 	greps := 0
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(files) == 0 {

@@ -24,6 +24,14 @@
 // them is raised: a generation of kind "secret" where tokens shall live on. What
 // memory does not confirm the database is asked, so a new secret is good at once.
 //
+// A client also gets opaque tokens (AppToken), kept as hashes, and tokens of both forms that act as another sender of its
+// account (As). An application makes sessions for its sender and for the signers of its packages: a session token, mostly
+// good for one use, is exchanged for a cookie:
+//
+//	application ──NewSessionToken──▶ session token ──OpenSession──▶ session, 30 minutes without a call
+//
+// A session stands on the generations of the credential that made it, of its maker and of whom it acts as.
+//
 // Keys. Tokens are signed by an Ed25519 key, or an RSA key for clients that are
 // set to RS256. Keys are renewed after 30 days and kept until their last token
 // has expired.

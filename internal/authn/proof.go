@@ -11,17 +11,19 @@ import (
 // How a person was identified.
 type How string
 
-// By a code mailed to him, or by the personal link mailed to him alone.
+// By a code mailed to him, by the personal link mailed to him alone, or not by us: the sender's application made the session.
 const (
-	ByCode How = "code"
-	ByLink How = "link"
+	ByCode    How = "code"
+	ByLink    How = "link"
+	BySession How = "session"
 )
 
 // Proof says how the person in this browser is identified for an act on a
 // package, as the account's Settings.MemberIdentification (mode) demands it:
 // with "link" by having come through his personal link, or by a code; with "new
 // browser" by having proved the mailbox in this browser for any package; with
-// "always" for this one. It counts as an act for the 30 minutes, and who came
+// "always" for this one. In any mode an application of the sender may answer for
+// him instead (EnterBySession); what he proves himself goes before. It counts as an act for the 30 minutes, and who came
 // by his personal link becomes active if he was invited.
 //
 // Unauthenticated "identify.link", "identify.code"; Denied "member.inactive".
@@ -58,6 +60,16 @@ func (a *Authn) Known(tx *db.Tx, browser string, p Person, pkg, mode string) (Ho
 	return how, err
 }
 
+// MadeBy is the client that sent this browser to the package as p and may still answer for him, or "" (attack L4:
+// what is done through such a session is told apart). It changes nothing.
+func (a *Authn) MadeBy(tx *db.Tx, browser string, p Person, pkg string) (client string, err error) {
+	if p, err = p.canonical(tx); err != nil {
+		return "", err
+	}
+	_, e, err := a.entered(tx, browser, p, pkg)
+	return e.madeBy, err
+}
+
 func (a *Authn) known(tx *db.Tx, browser string, p Person, pkg, mode string) (session string, how How, err error) {
 	session, e, err := a.entered(tx, browser, p, pkg)
 	if err != nil {
@@ -74,7 +86,11 @@ func (a *Authn) known(tx *db.Tx, browser string, p Person, pkg, mode string) (se
 	default:
 		return "", "", fmt.Errorf("authn: unknown member identification %q", mode)
 	}
-	if !e.proved {
+	switch {
+	case e.proved:
+	case e.madeBy != "":
+		return session, BySession, nil
+	default:
 		return "", "", errs.New(errs.Unauthenticated, "identify.code", "Prove your mailbox by a code first.")
 	}
 	return session, ByCode, nil

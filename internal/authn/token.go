@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	stdjson "encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ type Token struct {
 }
 
 // claims of a member's access token (RFC 9068 §2.2); the last three are ours.
+// act names who acts in the subject's place (RFC 8693 §4.1), if anybody does.
 type claims struct {
 	Issuer       string         `json:"iss"`
 	Subject      string         `json:"sub"` // internal id of the user acted as
@@ -38,9 +40,14 @@ type claims struct {
 	Expires      int64          `json:"exp"`
 	ID           string         `json:"jti"`
 	Scope        string         `json:"scope"`
+	Act          *actor         `json:"act,omitempty"`
 	Organisation string         `json:"organisation"`
 	Account      string         `json:"account"`
 	Generations  generationsNow `json:"generations"`
+}
+
+type actor struct {
+	Subject string `json:"sub"` // internal id of a user
 }
 
 // generationsNow are the generations a token was given under.
@@ -48,7 +55,19 @@ type generationsNow struct {
 	Client  int64 `json:"client"`
 	User    int64 `json:"user"`
 	Account int64 `json:"account"`
-	Partner int64 `json:"-"` // members have none
+	By      int64 `json:"by,omitempty"` // of the user who acts in the user's place
+	Partner int64 `json:"-"`            // members have none
+}
+
+// note is the generations as a principal carries them, so that what he makes stands on what he stands on himself.
+func (g generationsNow) note() string {
+	return fmt.Sprintf("%d %d %d %d", g.Client, g.User, g.Account, g.By)
+}
+
+// noted reads a note.
+func noted(note string) (g generationsNow, err error) {
+	_, err = fmt.Sscanf(note, "%d %d %d %d", &g.Client, &g.User, &g.Account, &g.By)
+	return g, err
 }
 
 // sign makes a token of claims.
@@ -82,7 +101,15 @@ func (a *Authn) Authenticate(ctx context.Context, bearer string) (authz.Principa
 	if err != nil {
 		return authz.Principal{}, err
 	}
-	v, ok := a.recognise(ctx, n, bearer)
+	v, ok := (*verified)(nil), false
+	if isAppToken(bearer) {
+		if v, err = a.appToken(ctx, bearer); err != nil {
+			return authz.Principal{}, err
+		}
+		ok = true
+	} else {
+		v, ok = a.recognise(ctx, n, bearer)
+	}
 	if !ok || !a.good(n, v) || v.expired(now) || v.early(now) {
 		return authz.Principal{}, badToken()
 	}
@@ -113,6 +140,7 @@ func (a *Authn) good(n *news, v *verified) bool {
 	p, g := &v.principal, &v.generations
 	return !n.dead(directory.OfClient, p.Client, g.Client) &&
 		!n.dead(directory.OfUser, p.User, g.User) &&
+		!n.dead(directory.OfUser, p.By, g.By) &&
 		!n.dead(directory.OfAccount, p.Account, g.Account) &&
 		!n.dead(directory.OfPartner, p.Partner, g.Partner) &&
 		!a.revoked.has(v.id)
@@ -192,10 +220,15 @@ func readAs[C interface {
 }
 
 func (c claims) verified(a *Authn) (*verified, bool) {
-	p := authz.Principal{Client: c.ClientID, Organisation: c.Organisation, Account: c.Account, User: c.Subject}
+	p := authz.Principal{Client: c.ClientID, Organisation: c.Organisation, Account: c.Account, User: c.Subject, Stands: c.Generations.note()}
+	named := true
+	if c.Act != nil {
+		p.By = c.Act.Subject
+		named = p.By != ""
+	}
 	for _, s := range strings.Fields(c.Scope) {
 		p.Rights = append(p.Rights, authz.Right(s))
 	}
 	return &verified{id: c.ID, principal: p, generations: c.Generations, issued: c.IssuedAt, expires: c.Expires},
-		c.Issuer == a.issuer && c.Audience == a.issuer
+		named && c.Issuer == a.issuer && c.Audience == a.issuer
 }

@@ -22,6 +22,8 @@ const (
 	ManageUsers Right = "users.manage"
 	// Sign: the Conga Sign surface, that is senders, groups and packages.
 	Sign Right = "sign"
+	// SignOwn: sign as the one signer of one package whom a signer session is for, and see what he may see.
+	SignOwn Right = "sign.own"
 	// Operate: everything on this server.
 	Operate Right = "operator"
 )
@@ -37,6 +39,8 @@ const (
 	Technical Kind = "technical"
 	// Delegated acts as one user by a token that a technical account exchanged for him.
 	Delegated Kind = "delegated"
+	// Signer acts as one signer of one package, by a session that the sender's application made for him.
+	Signer Kind = "signer"
 )
 
 // Principal is an authenticated caller.
@@ -50,8 +54,23 @@ type Principal struct {
 	// account. Partner is set for kind Delegated only: a technical account may not be registered
 	// yet. Account and User are empty for kind Technical.
 	Organisation, Partner, Account, User string
-	Rights                               []Right
+	// Package is the internal id of the only package the principal reaches; empty is any of the account. It is
+	// set for kind Signer, and for a Member in a session that was made for one package.
+	Package string
+	// Role and Invitee are internal ids, of kind Signer only: whom he signs for, and which person of it he is.
+	// Invitee, and User of who is no user of the account, are empty. Client is the client that made the session.
+	Role, Invitee string
+	// By is the internal id of the user who acts in the place of User, whose packages they become; empty: User himself.
+	By string
+	// Session is the internal id of the session that an application made; empty for who brings credentials of his own.
+	Session string
+	// Stands is authn's own note on the credential of a Member; it tells nobody else anything.
+	Stands string
+	Rights []Right
 }
+
+// Reaches reports whether a package, by its internal id, is one the principal may touch at all.
+func (p Principal) Reaches(pkg string) bool { return p.Package == "" || p.Package == pkg }
 
 // Has reports whether the principal holds a right.
 func (p Principal) Has(r Right) bool { return slices.Contains(p.Rights, r) }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"image"
 	"image/jpeg"
@@ -26,6 +27,8 @@ const (
 type Brand struct {
 	Name string // of the sender; empty: none was set
 	Logo string // digest, for Directory.Logo; empty: none
+	// Theme is the account's own; mails do without.
+	Theme Theme
 }
 
 // Known is the name that people know the account by: its sender name or its
@@ -39,13 +42,18 @@ func BrandOf(tx *db.Tx, account string) (Brand, error) {
 	type row struct {
 		SenderName, Logo, ChannelLogo string
 		Channel                       db.JSON[Settings]
+		Themes                        *string
 	}
-	r, err := db.One[row](tx, `select a.sender_name, a.logo, coalesce(p.logo, '') as channel_logo, p.settings as channel
-		from accounts a left join partners p on p.id = a.partner_id where a.id = $1`, account)
+	r, err := db.One[row](tx, `select a.sender_name, a.logo, coalesce(p.logo, '') as channel_logo, p.settings as channel, t.data as themes
+		from accounts a left join partners p on p.id = a.partner_id
+		left join account_documents t on t.account_id = a.id and t.kind = 'themes' and t.name = '' where a.id = $1`, account)
 	if errors.Is(err, db.ErrNone) {
 		return Brand{}, unknownAccount()
 	}
-	b := Brand{r.SenderName, r.Logo}
+	b := Brand{Name: r.SenderName, Logo: r.Logo}
+	if r.Themes != nil {
+		b.Theme = themeOf(json.RawMessage(*r.Themes))
+	}
 	if b.Name == "" {
 		b.Name = r.Channel.V.SenderName
 	}
@@ -70,8 +78,13 @@ func cleanLogo(data []byte) (*logo, error) {
 	if len(data) == 0 {
 		return &logo{}, nil
 	}
-	bad := errs.New(errs.Invalid, "logo.malformed", "A logo is a PNG or JPEG image of at most %d bytes and %d pixels a side.",
-		maxLogo, maxLogoSide).On("logo")
+	return cleanPicture("logo", data)
+}
+
+// cleanPicture checks an image of a field as cleanLogo does. Invalid "<field>.malformed".
+func cleanPicture(field string, data []byte) (*logo, error) {
+	bad := errs.New(errs.Invalid, field+".malformed", "A "+field+" is a PNG or JPEG image of at most %d bytes and %d pixels a side.",
+		maxLogo, maxLogoSide).On(field)
 	if len(data) > maxLogo {
 		return nil, bad
 	}

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"encoding/json"
+	"maps"
 	"time"
 
 	"countersign.dev/internal/db"
@@ -30,6 +31,10 @@ func ChangeUser(tx *db.Tx, user string, c UserChange) (User, error) {
 	if err = plain("role", &role); err != nil {
 		return User{}, err
 	}
+	kept, err := jsonText("data", next.Kept)
+	if err != nil {
+		return User{}, err
+	}
 	status, err := was.statusAfter(c, next.Email)
 	if err == nil {
 		now := was
@@ -40,11 +45,11 @@ func ChangeUser(tx *db.Tx, user string, c UserChange) (User, error) {
 		return User{}, err
 	}
 	if _, err = tx.Exec(`update users set email = $2, first_name = $3, last_name = $4, title = $5, company = $6, phone = $7,
-			language = $8, timezone_id = $9, address = $10, type = $11, role = $12, status = $13, folded = $14, updated_ms = clock_ms(),
+			language = $8, timezone_id = $9, address = $10, type = $11, role = $12, status = $13, folded = $14, kept = $15, updated_ms = clock_ms(),
 			provisioned = provisioned and email = $2, activated_ms = case when email = $2 then activated_ms end
 		where id = $1`, user, next.Email, next.FirstName, next.LastName, next.Title, next.Company, next.Phone,
 		next.Language, next.TimezoneID, address, next.Type, role, string(status),
-		foldedUser(next.FirstName, next.LastName, next.Email)); err != nil {
+		foldedUser(next.FirstName, next.LastName, next.Email), kept); err != nil {
 		return User{}, err
 	}
 	if status == Locked && was.Status != Locked {
@@ -61,7 +66,7 @@ func (u User) changed(c UserChange) NewUser {
 		Email: or(c.Email, u.Email), FirstName: or(c.FirstName, u.FirstName), LastName: or(c.LastName, u.LastName),
 		Title: or(c.Title, u.Title), Company: or(c.Company, u.Company), Phone: or(c.Phone, u.Phone),
 		Language: or(c.Language, u.Language), TimezoneID: or(c.TimezoneID, u.TimezoneID), Type: or(c.Type, u.Type),
-		Address: orJSON(c.Address, u.Address),
+		Address: orJSON(c.Address, u.Address), Kept: merged(u.Kept, c.Kept),
 	}
 }
 
@@ -77,6 +82,23 @@ func orJSON(change, present json.RawMessage) json.RawMessage {
 		return change
 	}
 	return present
+}
+
+// merged is a JSON object with the members of a change in the place of its own.
+func merged(was, change json.RawMessage) json.RawMessage {
+	if change == nil {
+		return was
+	}
+	members := read[map[string]json.RawMessage](was)
+	if members == nil {
+		members = map[string]json.RawMessage{}
+	}
+	maps.Copy(members, read[map[string]json.RawMessage](change))
+	out, err := json.Marshal(members)
+	if err != nil {
+		return was // both were JSON
+	}
+	return out
 }
 
 // statusAfter follows the states of the package comment. Invalid "user.status".

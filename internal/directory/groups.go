@@ -7,6 +7,7 @@ import (
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/retry"
 	"countersign.dev/internal/secret"
 )
 
@@ -60,7 +61,10 @@ func (d *Directory) CreateGroup(ctx context.Context, p authz.Principal, in NewGr
 		if g, err = GroupByID(tx, id); err != nil {
 			return err
 		}
-		return d.mailMembers(tx, g, by, invited)
+		if err = d.mailMembers(tx, g, by, invited); err != nil {
+			return err
+		}
+		return retry.Made(tx, g.OuterID)
 	})
 	return g, err
 }

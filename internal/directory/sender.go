@@ -8,6 +8,7 @@ import (
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/retry"
 )
 
 // managing finds the acting user and refuses (Denied "account.not_manager") who
@@ -15,9 +16,13 @@ import (
 func managing(tx *db.Tx, p authz.Principal) (by User, err error) {
 	by, manager, err := actor(tx, p)
 	if err == nil && !manager {
-		err = errs.New(errs.Denied, "account.not_manager", "Only Managers of this Account can do this.")
+		err = notManager()
 	}
 	return by, err
+}
+
+func notManager() error {
+	return errs.New(errs.Denied, "account.not_manager", "Only Managers of this Account can do this.")
 }
 
 // actor is the user a principal acts as, zero for the operator, and whether he manages the account.
@@ -55,7 +60,10 @@ func (d *Directory) InviteSender(ctx context.Context, p authz.Principal, in NewU
 				return err
 			}
 		}
-		return record(tx, p, by, "sender.invited", map[string]string{"user": u.ID, "created": yesNo(created)}, u)
+		if err = record(tx, p, by, "sender.invited", map[string]string{"user": u.ID, "created": yesNo(created)}, u); err != nil {
+			return err
+		}
+		return retry.Made(tx, u.SenderID)
 	})
 	return u, created, err
 }
@@ -128,6 +136,7 @@ func (d *Directory) ListSenders(ctx context.Context, p authz.Principal, q Query)
 type UserChange struct {
 	Email, FirstName, LastName, Title, Company, Phone, Language, TimezoneID *string
 	Address                                                                 json.RawMessage
+	Kept                                                                    json.RawMessage // a JSON object, whose members replace those kept
 	Type                                                                    *string
 	Role                                                                    *string
 	// Status may become LOCKED, or ACTIVE for one who is LOCKED.

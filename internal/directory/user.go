@@ -53,6 +53,7 @@ type User struct {
 	Role         string // name of the platform's role
 	Sender       bool   // may send packages and be a member of groups
 	Address      json.RawMessage
+	Kept         json.RawMessage // a JSON object of what clients gave and only they read; nil: nothing
 	Created      time.Time
 	Updated      time.Time
 	LastLogin    time.Time // zero: never
@@ -105,7 +106,7 @@ func (s Status) alive() bool { return s == Invited || s == Active }
 type userRow struct {
 	ID, OrganisationID, AccountID, SenderID, PlatformID, Email, FirstName, LastName string
 	Title, Company, Phone, Language, TimezoneID                                     string
-	Address                                                                         *string
+	Address, Kept                                                                   *string
 	Status, Type, UserType, Role                                                    string
 	Sender                                                                          bool
 	CreatedMs, UpdatedMs                                                            int64
@@ -116,7 +117,7 @@ type userRow struct {
 }
 
 const userColumns = `u.id, u.organisation_id, u.account_id, u.sender_id, u.platform_id, u.email, u.first_name, u.last_name,
-	u.title, u.company, u.phone, u.language, u.timezone_id, u.address, u.status, u.type, u.user_type, u.role, u.sender,
+	u.title, u.company, u.phone, u.language, u.timezone_id, u.address, u.kept, u.status, u.type, u.user_type, u.role, u.sender,
 	u.created_ms, u.updated_ms, u.last_login_ms, u.activated_ms, u.email_alias, u.initials, u.privacy_admin, u.provisioned,
 	(select a.outer_id from accounts a where a.id = u.account_id) as account_outer_id,
 	coalesce((select g.generation from generations g where g.kind = 'user' and g.id = u.id), 0) as generation`
@@ -133,6 +134,9 @@ func (r userRow) user() User {
 	}
 	if r.Address != nil {
 		u.Address = json.RawMessage(*r.Address)
+	}
+	if r.Kept != nil {
+		u.Kept = json.RawMessage(*r.Kept)
 	}
 	return u
 }
@@ -188,7 +192,8 @@ func UserByPlatformID(tx *db.Tx, account, platformID string) (User, error) {
 type NewUser struct {
 	Email, FirstName, LastName, Title, Company, Phone, Language, TimezoneID string
 	Address                                                                 json.RawMessage
-	Type                                                                    string // REGULAR when empty
+	Kept                                                                    json.RawMessage // a JSON object
+	Type                                                                    string          // REGULAR when empty
 }
 
 // AddUser makes a user inside another room's act and writes no audit event.
@@ -196,6 +201,10 @@ type NewUser struct {
 // "data.malformed", "user.type"; Conflict "email.taken"; Denied "seats.exceeded".
 func AddUser(tx *db.Tx, account string, in NewUser, as Standing) (User, error) {
 	address, err := in.clean()
+	if err != nil {
+		return User{}, err
+	}
+	kept, err := jsonText("data", in.Kept)
 	if err != nil {
 		return User{}, err
 	}
@@ -208,11 +217,11 @@ func AddUser(tx *db.Tx, account string, in NewUser, as Standing) (User, error) {
 		return User{}, err
 	}
 	_, err = tx.Exec(`insert into users (id, organisation_id, account_id, sender_id, platform_id, email, first_name, last_name,
-			title, company, phone, language, timezone_id, address, status, type, user_type, role, sender, folded, created_ms, updated_ms)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, clock_ms(), clock_ms())`,
+			title, company, phone, language, timezone_id, address, status, type, user_type, role, sender, folded, kept, created_ms, updated_ms)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, clock_ms(), clock_ms())`,
 		id, a.Organisation, a.ID, secret.Alphanumeric(12), secret.NewGUID(), in.Email, in.FirstName, in.LastName,
 		in.Title, in.Company, in.Phone, in.Language, in.TimezoneID, address,
-		string(as.Status), in.Type, as.UserType, as.Role, as.Sender, foldedUser(in.FirstName, in.LastName, in.Email))
+		string(as.Status), in.Type, as.UserType, as.Role, as.Sender, foldedUser(in.FirstName, in.LastName, in.Email), kept)
 	if err == nil && holdsSeat(as.UserType) {
 		err = takeSeat(tx, a.ID, a.seats() > 0)
 	}

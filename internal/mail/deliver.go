@@ -108,6 +108,10 @@ func (p *Post) failed(ctx context.Context, w waiting, cause error) error {
 		}
 		_, err = audit.Append(tx, audit.Event{Type: "mail.failed", Account: w.Account, Package: w.Package, Actor: audit.System,
 			Detail: map[string]string{"kind": w.Kind}, Personal: map[string]string{"to": w.Recipient}})
-		return err
+		f := p.onFailed.Load()
+		if err != nil || f == nil || w.Package == "" {
+			return err
+		}
+		return (*f)(tx, w.Account, w.Package, w.Kind, w.Recipient)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	netmail "net/mail"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"countersign.dev/internal/audit"
@@ -59,7 +60,12 @@ type Post struct {
 	mailbox bool
 
 	branding Branding
+	onFailed atomic.Pointer[func(tx *db.Tx, account, pkg, kind, to string) error]
 }
+
+// OnFailed has f called in the transaction that gives a message of a package up.
+// pkg is an internal id, kind the message's kind, to the address.
+func (p *Post) OnFailed(f func(tx *db.Tx, account, pkg, kind, to string) error) { p.onFailed.Store(&f) }
 
 // New makes a post and registers its job with q. open reads an attachment's
 // bytes by their key. It is an error when there is no way for messages to leave.

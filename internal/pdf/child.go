@@ -117,6 +117,10 @@ func answer(e *engine, q request, doc []byte) (r response, body []byte, err erro
 	case "signatures":
 		s, err := signatures(doc, q.Limits)
 		return response{Structure: &s}, nil, err
+	case "extract":
+		x, err := extract(e, doc, q.Wanted, q.Limits)
+		body, x.File = x.File, nil
+		return response{Extraction: &x}, body, err
 	}
 	return r, nil, fmt.Errorf("%w: operation %q", errFault, q.Op)
 }

@@ -24,6 +24,6 @@
 //
 // What this room does not do: it makes no signature and holds no key (Prepared leaves
 // an empty container and the digest; Structure returns the CMS unread), it stores
-// nothing, it knows no users, packages or events, and it does not remove active
-// content: Inspect refuses it and names it.
+// nothing, and it knows no users, packages or events. Inspect removes active content and
+// names it; it refuses what is nothing without (portfolios, dynamic XFA forms).
 package pdf

@@ -128,8 +128,9 @@ func (e *engine) render(doc []byte, page, dpi int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := max(1, int(math.Round(size.Width*float64(dpi)/72)))
-	h := max(1, int(math.Round(size.Height*float64(dpi)/72)))
+	scale := float64(dpi) / 72 * unitOf(doc, page)
+	w := max(1, int(math.Round(size.Width*scale)))
+	h := max(1, int(math.Round(size.Height*scale)))
 	if w*h > maxPixels/4 {
 		return nil, refuse(TooLarge, "page %d would be %d by %d pixels", page+1, w, h)
 	}

@@ -26,6 +26,9 @@ func read(doc []byte) error {
 	if _, err := f.scan(); err != nil {
 		return err
 	}
+	if _, err := f.clean(); err != nil {
+		return err
+	}
 	if _, err := f.pages(); err != nil {
 		return err
 	}

@@ -21,7 +21,8 @@ type Info struct {
 	Pages    []Page   // in order; at least one
 	SHA256   [32]byte // of the bytes given to Inspect
 	Repaired []byte   // nil: usable as is; else the bytes to show, sign and seal instead
-	Notes    []string // English sentences for the sender: what was repaired or removed
+	Notes    []string // English sentences for the sender: what was repaired or removed, what is hidden
+	Removed  []string // active content that was removed, by machine names such as "javascript"; sorted
 }
 
 // pageTolerance is how far, in points, reader and PDFium may differ on a page's size:
@@ -61,8 +62,8 @@ func inspect(e *engine, doc []byte, limits Limits) (Info, error) {
 	}
 	seen, err := examine(e, doc, limits)
 	if err == nil {
-		info.Pages, info.Notes = seen.Pages, seen.Notes
-		return info, nil
+		seen.SHA256 = info.SHA256
+		return seen, nil
 	}
 	var r *Refusal
 	if errors.As(err, &r) {
@@ -88,42 +89,34 @@ func inspect(e *engine, doc []byte, limits Limits) (Info, error) {
 	if again != nil {
 		return info, refuse(Broken, "%v; after repair: %v", err, again)
 	}
-	info.Pages, info.Repaired = seen.Pages, saved
+	if seen.SHA256 = info.SHA256; seen.Repaired == nil {
+		seen.Repaired = saved
+	}
 	note := "The document was damaged and has been repaired: " + err.Error() + "."
 	if errors.Is(err, errEncrypted) {
 		note = "The document was protected by an owner password; the protection has been removed."
 	}
-	info.Notes = append([]string{note}, seen.Notes...)
-	return info, nil
+	seen.Notes = append([]string{note}, seen.Notes...)
+	return seen, nil
 }
 
 var errEncrypted = errors.New("encrypted")
 
 // examine accepts a document, or says with a Refusal why never, or with another error
-// why not without repair.
+// why not without repair. Active content is removed; what is left is examined again.
 func examine(e *engine, doc []byte, limits Limits) (seen Info, err error) {
-	if !bytes.HasPrefix(doc, []byte("%PDF-")) {
-		return seen, errors.New("there is something before the header")
-	}
-	f, err := open(doc, limits)
+	f, s, removed, err := peruse(doc, limits)
 	if err != nil {
 		return seen, err
 	}
-	if f.trailer["Encrypt"] != nil {
-		return seen, errEncrypted
-	}
-	s, err := f.scan()
-	if err != nil {
-		return seen, err
-	}
-	if len(f.oddities) > 0 { // readers differ in which value they take
-		return seen, errors.New(f.oddities[0])
-	}
-	if s.signed {
-		return seen, refuse(Signed, "the document already carries a signature")
-	}
-	if found := s.found(); len(found) > 0 {
-		return seen, refuse(ActiveContent, "%s", strings.Join(found, ", "))
+	if len(removed) > 0 {
+		if f, seen.Repaired, err = f.cleaned(limits); err != nil {
+			return seen, err
+		}
+		doc, seen.Removed = seen.Repaired, removed
+		for _, what := range removed {
+			seen.Notes = append(seen.Notes, "Removed "+activeWords[what]+".")
+		}
 	}
 	leaves, err := f.pages()
 	if err != nil {
@@ -135,11 +128,61 @@ func examine(e *engine, doc []byte, limits Limits) (seen Info, err error) {
 	if s.foreign {
 		seen.Notes = append(seen.Notes, "The document does not contain all of its fonts; programs may show its text with others.")
 	}
-	return seen, e.agree(doc, seen.Pages)
+	if err := e.agree(doc, leaves); err != nil {
+		return seen, err
+	}
+	hidden, err := e.concealed(doc, f, leaves)
+	seen.Notes = append(seen.Notes, hidden...)
+	return seen, err
+}
+
+// peruse reads every object of a file, and takes active content out of those in memory.
+func peruse(doc []byte, limits Limits) (*file, *scan, []string, error) {
+	if !bytes.HasPrefix(doc, []byte("%PDF-")) {
+		return nil, nil, nil, errors.New("there is something before the header")
+	}
+	f, err := open(doc, limits)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if f.trailer["Encrypt"] != nil {
+		return nil, nil, nil, errEncrypted
+	}
+	s, err := f.scan()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if len(f.oddities) > 0 { // readers differ in which value they take
+		return nil, nil, nil, errors.New(f.oddities[0])
+	}
+	if s.signed {
+		return nil, nil, nil, refuse(Signed, "the document already carries a signature")
+	}
+	removed, err := f.clean()
+	return f, s, removed, err
+}
+
+// cleaned writes the file as clean left it, and makes sure that nothing active is in it.
+func (f *file) cleaned(limits Limits) (*file, []byte, error) {
+	doc, err := f.rewrite(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if int64(len(doc)) > limits.Bytes*2 {
+		return nil, nil, refuse(TooLarge, "%d bytes without active content", len(doc))
+	}
+	again, _, left, err := peruse(doc, limits)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(left) > 0 {
+		return nil, nil, refuse(ActiveContent, "%s could not be removed", strings.Join(left, ", "))
+	}
+	return again, doc, nil
 }
 
 // agree holds our reading against PDFium's.
-func (e *engine) agree(doc []byte, pages []Page) error {
+func (e *engine) agree(doc []byte, pages []leaf) error {
 	theirs, err := e.sizes(doc, len(pages))
 	if err != nil {
 		return err
@@ -147,9 +190,10 @@ func (e *engine) agree(doc []byte, pages []Page) error {
 	if len(theirs) != len(pages) {
 		return fmt.Errorf("the page tree has %d pages, but claims %d", len(pages), len(theirs))
 	}
-	for i, p := range pages {
-		q := theirs[i]
-		if math.Abs(p.Width-q.Width) > pageTolerance || math.Abs(p.Height-q.Height) > pageTolerance {
+	for i, l := range pages {
+		p, q := l.size(), theirs[i]
+		q.Width, q.Height = q.Width*l.unit, q.Height*l.unit
+		if max(math.Abs(p.Width-q.Width), math.Abs(p.Height-q.Height)) > pageTolerance*l.unit {
 			return fmt.Errorf("page %d is %g by %g points to one reader and %g by %g to another",
 				i+1, p.Width, p.Height, q.Width, q.Height)
 		}

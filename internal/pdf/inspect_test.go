@@ -125,46 +125,6 @@ func TestP5Encrypted(t *testing.T) {
 	}
 }
 
-func TestP2ActiveContent(t *testing.T) {
-	js := "<</S/JavaScript/JS(app.alert\\(1\\))>>"
-	for name, c := range map[string]struct{ catalog, page, want string }{
-		"open script":    {"/OpenAction" + js, "", "JavaScript"},
-		"open uri":       {"/OpenAction<</S/URI/URI(http://x)>>", "", "action on open"},
-		"open chain":     {"/OpenAction<</S/GoTo/D[5 0 R/Fit]/Next<</S/URI/URI(http://x)>>>>", "", "action on open"},
-		"named scripts":  {"/Names<</JavaScript<</Names[(a)" + js + "]>>>>", "", "JavaScript"},
-		"hidden name":    {"/OpenAction<</S/J#61vaScript/J#53(x)>>", "", "JavaScript"},
-		"additional":     {"/AA<</WC" + js + ">>", "", "additional actions"},
-		"page actions":   {"", "/AA<</O" + js + ">>", "additional actions"},
-		"launch":         {"", "/Annots[<</Subtype/Link/Rect[0 0 9 9]/A<</S/Launch/F(x)>>>>]", "Launch"},
-		"submit":         {"", "/Annots[<</Subtype/Link/Rect[0 0 9 9]/A<</S/SubmitForm/F(x)>>>>]", "SubmitForm"},
-		"import":         {"", "/Annots[<</Subtype/Link/Rect[0 0 9 9]/A<</S/ImportData/F(x)>>>>]", "ImportData"},
-		"go to remote":   {"", "/Annots[<</Subtype/Link/Rect[0 0 9 9]/A<</S/GoToR/F(x)>>>>]", "GoToR"},
-		"go to embedded": {"", "/Annots[<</Subtype/Link/Rect[0 0 9 9]/A<</S/GoToE>>>>]", "GoToE"},
-		"rendition":      {"", "/Annots[<</Subtype/Screen/Rect[0 0 9 9]/A<</S/Rendition>>>>]", "Rendition"},
-		"3d":             {"", "/Annots[<</Subtype/3D/Rect[0 0 9 9]>>]", "3D"},
-		"rich media":     {"", "/Annots[<</Subtype/RichMedia/Rect[0 0 9 9]>>]", "RichMedia"},
-		"attachment":     {"", "/Annots[<</Subtype/FileAttachment/Rect[0 0 9 9]>>]", "embedded file"},
-		"embedded":       {"/Names<</EmbeddedFiles<</Names[(a)<</EF<<>>>>]>>>>", "", "embedded file"},
-		"xfa":            {"/AcroForm<</Fields[]/XFA[]>>", "", "XFA"},
-		"portfolio":      {"/Collection<<>>", "", "portfolio"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			m := document(c.page).catalog(c.catalog)
-			for _, doc := range [][]byte{m.table(), m.packed(false)} {
-				_, err := jail.Inspect(context.Background(), doc)
-				if r := refused(t, err, ActiveContent); !strings.Contains(r.Detail, c.want) {
-					t.Errorf("detail %q does not name %q", r.Detail, c.want)
-				}
-			}
-		})
-	}
-	harmless := document("/Annots[<</Subtype/Link/Rect[0 0 9 9]/A<</S/URI/URI(https://example.com)>>>>]").
-		catalog("/OpenAction[5 0 R/Fit]")
-	if _, info := accepted(t, harmless.table()); info.Repaired != nil {
-		t.Error("a link and a place to open at are no reason for a repair")
-	}
-}
-
 // bounded inspects doc and asserts a refusal in bounded time; the jail must be alive
 // afterwards.
 func bounded(t *testing.T, doc []byte, reasons ...Reason) {

@@ -16,7 +16,7 @@ type Color struct{ R, G, B uint8 }
 // Point is a place on the displayed page, in points.
 type Point struct{ X, Y float64 }
 
-// Item is one thing to draw: Text, Line, Rect or Strokes.
+// Item is one thing to draw: Text, Line, Rect, Strokes or QR.
 type Item interface {
 	draw(c *canvas) error
 }

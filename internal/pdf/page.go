@@ -1,6 +1,7 @@
 package pdf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -13,6 +14,7 @@ type leaf struct {
 	resources object
 	box       [4]float64 // CropBox within MediaBox: left, bottom, right, top in user space
 	rotate    int        // 0, 90, 180, 270: clockwise when displayed
+	unit      float64    // of user space, in points (UserUnit); PDFium does not know it
 }
 
 // size is the page as displayed, in points.
@@ -21,11 +23,32 @@ func (l leaf) size() Page {
 	if l.rotate%180 != 0 {
 		w, h = h, w
 	}
-	return Page{Width: w, Height: h}
+	return Page{Width: w * l.unit, Height: h * l.unit}
 }
 
 // matrix takes a point of the displayed page (origin top left, y down) to user space.
 func (l leaf) matrix() [6]float64 {
+	m := l.turn()
+	for i := range 4 {
+		m[i] /= l.unit
+	}
+	return m
+}
+
+// place is a rectangle of user space on the displayed page.
+func (l leaf) place(rect [4]float64, page int) Place {
+	m := l.turn()
+	at := func(x, y float64) (float64, float64) { // m is its own inverse but for the shift
+		x, y = x-m[4], y-m[5]
+		return (m[0]*x + m[1]*y) * l.unit, (m[2]*x + m[3]*y) * l.unit
+	}
+	ax, ay := at(rect[0], rect[1])
+	bx, by := at(rect[2], rect[3])
+	return Place{Found: true, Page: page, Left: min(ax, bx), Top: min(ay, by), Width: math.Abs(ax - bx), Height: math.Abs(ay - by)}
+}
+
+// turn is matrix for units of one point.
+func (l leaf) turn() [6]float64 {
 	left, bottom, right, top := l.box[0], l.box[1], l.box[2], l.box[3]
 	switch l.rotate {
 	case 90:
@@ -125,7 +148,14 @@ func (w *pageWalk) leaf(r ref, d, have dict) error {
 	if err != nil {
 		return err
 	}
-	l := leaf{ref: r, dict: d, resources: have["Resources"], box: *media}
+	unit, err := w.f.resolve(d["UserUnit"])
+	if err != nil {
+		return err
+	}
+	l := leaf{ref: r, dict: d, resources: have["Resources"], box: *media, unit: 1}
+	if v, ok := number(unit); ok && v > 0 && v <= w.f.limits.PageSize {
+		l.unit = v
+	}
 	if crop != nil {
 		if both, ok := intersect(*crop, *media); ok {
 			l.box = both
@@ -167,4 +197,20 @@ func (f *file) rectangle(o object) (*[4]float64, error) {
 func intersect(a, b [4]float64) ([4]float64, bool) {
 	c := [4]float64{max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])}
 	return c, c[2] > c[0] && c[3] > c[1]
+}
+
+// unitOf is a page's unit of user space in points; 1 when the document says none.
+func unitOf(doc []byte, page int) float64 {
+	if !bytes.Contains(doc, []byte("UserUnit")) && !bytes.Contains(doc, []byte("ObjStm")) {
+		return 1
+	}
+	f, err := open(doc, Limits{}.withDefaults())
+	if err != nil {
+		return 1
+	}
+	leaves, err := f.pages()
+	if err != nil || page >= len(leaves) {
+		return 1
+	}
+	return leaves[page].unit
 }

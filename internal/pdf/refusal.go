@@ -10,7 +10,7 @@ const (
 	NotPDF        Reason = "not_pdf"        // another kind of file, or a mixture of two kinds
 	Encrypted     Reason = "encrypted"      // a password is needed to open it
 	Signed        Reason = "signed"         // it already carries a signature
-	ActiveContent Reason = "active_content" // scripts, actions on open, embedded files, XFA, media
+	ActiveContent Reason = "active_content" // nothing would be left without it: portfolios, dynamic XFA forms
 	TooLarge      Reason = "too_large"      // bytes, objects, decoded streams, page or image size
 	TooManyPages  Reason = "too_many_pages" // more pages than Limits.Pages
 	Broken        Reason = "broken"         // not readable, and not repairable

@@ -13,20 +13,22 @@ import (
 // because its decoder is fit for input from a child that a document has taken over.
 
 type request struct {
-	Op     string `json:"op"` // inspect, render, text, compose, signatures
-	Limits Limits `json:"limits"`
-	Page   int    `json:"page,omitempty"`
-	DPI    int    `json:"dpi,omitempty"`
-	Plan   *plan  `json:"plan,omitempty"`
+	Op     string  `json:"op"` // inspect, render, text, compose, signatures, extract
+	Limits Limits  `json:"limits"`
+	Page   int     `json:"page,omitempty"`
+	DPI    int     `json:"dpi,omitempty"`
+	Plan   *plan   `json:"plan,omitempty"`
+	Wanted *Wanted `json:"wanted,omitempty"`
 }
 
 type response struct {
-	Refusal   *Refusal   `json:"refusal,omitempty"`
-	Fault     string     `json:"fault,omitempty"` // a misuse of the call
-	Info      *Info      `json:"info,omitempty"`  // Repaired travels as the body
-	Words     []Word     `json:"words,omitempty"`
-	Prepared  *Prepared  `json:"prepared,omitempty"` // File travels as the body
-	Structure *Structure `json:"structure,omitempty"`
+	Refusal    *Refusal    `json:"refusal,omitempty"`
+	Fault      string      `json:"fault,omitempty"` // a misuse of the call
+	Info       *Info       `json:"info,omitempty"`  // Repaired travels as the body
+	Words      []Word      `json:"words,omitempty"`
+	Prepared   *Prepared   `json:"prepared,omitempty"` // File travels as the body
+	Structure  *Structure  `json:"structure,omitempty"`
+	Extraction *Extraction `json:"extraction,omitempty"` // File travels as the body
 }
 
 // ready is what a child says when it waits for its document.

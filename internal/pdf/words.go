@@ -45,6 +45,10 @@ func (e *engine) words(doc []byte, page int) ([]Word, error) {
 	if err != nil {
 		return nil, err
 	}
+	unit := unitOf(doc, page)
+	for i := range place {
+		place[i] *= unit
+	}
 	g := &gatherer{place: place}
 	for i := range min(count.Count, maxChars) {
 		if err := g.add(e, tp.TextPage, i); err != nil {

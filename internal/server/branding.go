@@ -14,7 +14,7 @@ func (r *Rooms) branding() mail.Branding {
 	return mail.Branding{
 		Of: func(tx *db.Tx, account string) (mail.Brand, error) {
 			b, err := directory.BrandOf(tx, account)
-			return mail.Brand(b), err
+			return mail.Brand{Name: b.Name, Logo: b.Logo}, err
 		},
 		Logo: func(ctx context.Context, digest string) (string, []byte, error) { return r.Directory.Logo(ctx, digest) },
 	}

@@ -49,6 +49,10 @@ type Config struct {
 	TokenAudience        string   `default:"OEM PARTNERS" help:"Audience named in Embed user tokens." env:"COUNTERSIGN_TOKEN_AUDIENCE"`
 	AutoActivatePartners bool     `help:"Partners are active as soon as they register. For development." env:"COUNTERSIGN_AUTO_ACTIVATE_PARTNERS"`
 
+	CallbackAllow []string `name:"callback-allow" help:"Hosts, addresses and networks that callbacks may reach although they lie inside, such as 10.1.0.0/16 or hooks.example.com. Without it they reach the internet alone." env:"COUNTERSIGN_CALLBACK_ALLOW"`
+
+	// Version is told to clients; "" is none.
+	Version string `kong:"-" json:"-"`
 	// Observe is told the steps of the seal job; nil in production.
 	Observe func(step string) `kong:"-" json:"-"`
 }

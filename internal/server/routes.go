@@ -22,10 +22,10 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	hall := api.New(api.Config{Log: s.log, Authenticator: s.Authn, TrustedProxies: proxies, Realm: s.config.Product,
+	hall := api.New(api.Config{Log: s.log, Authenticator: s.Authn, TrustedProxies: proxies, Realm: s.config.Product, Origin: s.config.URL,
 		WithOrigin: func(ctx context.Context, o api.Origin) context.Context { return audit.WithOrigin(ctx, audit.Origin(o)) }},
 		acrobat.New(acrobat.Config{Authn: s.Authn, Directory: s.Directory, Points: s.embed, Log: s.log}),
-		conga.New(s.Authn), congasign.New(congasign.Config{Signing: s.Signing, Directory: s.Directory, Authn: s.Authn}))
+		conga.New(s.Authn), congasign.New(congasign.Config{BaseURL: s.config.URL, Version: s.config.Version, Signing: s.Signing, Directory: s.Directory, Authn: s.Authn, Webhook: s.Webhook, Retry: s.retry}))
 	pages, err := web.New(s.pages())
 	if err != nil {
 		return nil, err

@@ -34,9 +34,10 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer stop()
 	main := s.httpServer(s.handler)
 	tasks := map[string]func() error{
-		"queue": func() error { return s.queue.Run(work) },
-		"authn": func() error { return s.Authn.Run(work) },
-		"http":  func() error { return s.listen(main, listener) },
+		"queue":     func() error { return s.queue.Run(work) },
+		"authn":     func() error { return s.Authn.Run(work) },
+		"callbacks": func() error { return s.Webhook.Run(work) },
+		"http":      func() error { return s.listen(main, listener) },
 	}
 	closers := []*http.Server{main}
 	if s.config.Metrics != "" {

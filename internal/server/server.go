@@ -22,9 +22,11 @@ import (
 	"countersign.dev/internal/jobs"
 	"countersign.dev/internal/mail"
 	"countersign.dev/internal/pdf"
+	"countersign.dev/internal/retry"
 	"countersign.dev/internal/seal"
 	"countersign.dev/internal/secret"
 	"countersign.dev/internal/signing"
+	"countersign.dev/internal/webhook"
 )
 
 // Rooms are what administration needs: no documents, no listeners.
@@ -32,6 +34,7 @@ type Rooms struct {
 	DB        *db.DB
 	Directory *directory.Directory
 	Authn     *authn.Authn
+	Webhook   *webhook.Webhook
 
 	box   *secret.Box
 	blobs *blob.Dir
@@ -50,6 +53,7 @@ type Server struct {
 
 	config  Config
 	log     *slog.Logger
+	retry   *retry.Retry
 	handler http.Handler
 }
 
@@ -83,6 +87,9 @@ func openRooms(ctx context.Context, c Config, log *slog.Logger) (r *Rooms, err e
 	letters.Branding = r.branding()
 	if r.post, err = mail.New(letters, r.DB, r.box, r.blobs.Get, r.queue, log); err != nil {
 		return r, err
+	}
+	if r.Webhook, err = webhook.New(webhook.Config{DB: r.DB, Box: r.box, Log: log, Allow: c.CallbackAllow, Product: c.Product}); err != nil {
+		return r, fmt.Errorf("--callback-allow: %w", err)
 	}
 	r.Directory = directory.New(r.DB, r.post)
 	if c.AutoActivatePartners {
@@ -152,6 +159,7 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (s *Server, err error
 	}
 	s.Signing = signing.New(signing.Config{DB: s.DB, Box: s.box, Blobs: s.blobs, Jail: s.Jail, Keys: s.Keys, Authn: s.Authn,
 		Post: s.post, Queue: s.queue, Log: log, BaseURL: c.URL, Product: c.Product, Observe: c.Observe})
+	s.retry = retry.New(s.DB, s.queue)
 	if c.AutoActivatePartners {
 		log.Warn("partners are active as soon as they register: this is for development")
 	}

@@ -39,8 +39,8 @@ type Invitation struct {
 	AskEmail                                           bool   // the link is the group's: the member must say who he is
 	Documents                                          []string
 	Due                                                time.Time
-	Closed                                             string // empty, or why nothing is to be signed: SIGNED, DECLINED, COMPLETED, WITHDRAWN, EXPIRED, REMOVED
-	ClosedBy                                           string // name, for SIGNED and DECLINED
+	Closed                                             string // empty, or why nothing is to be signed: SIGNED, DECLINED, OPTED_OUT, EXPIRED, COMPLETED, ARCHIVED, WITHDRAWN, REMOVED
+	ClosedBy                                           string // name, for SIGNED, DECLINED and OPTED_OUT
 	ClosedAt                                           time.Time
 	Handle                                             string // where the browser goes when it already has entered; empty unless Closed leaves something to see
 	Brand                                              directory.Brand
@@ -72,10 +72,56 @@ type Ceremony struct {
 	Consent      Consent
 	Heartbeat    time.Duration // how often the page tells that the visitor is active
 	Others       []Progress    // every signing role, in order, with mine
+	Attachments  []Attachment  // that the visitor's role is asked for
+	Decline      Refusing
+	OptOut       Refusing
+	InPerson     bool // one device hosts several signers: see Signing.InPerson
+	Copies       bool // the visitor may download the documents as they are now
+	DrawnOnly    bool // a typed signature is refused ("mark.drawn_needed"): some block of the role demands a drawn one
+}
+
+// Refusing is how a signer may say no: decline, or opt out of signing electronically.
+type Refusing struct {
+	Offered bool     // the page shows it, and it is accepted from the page
+	Reasons []string // to choose from; empty: only his own words
+	Other   bool     // his own words are accepted; always true without Reasons
 }
 
 // Me is the visitor.
-type Me struct{ Name, Email, Identified string }
+type Me struct {
+	Name, Email, Identified string
+	Locked                  bool   // too many wrong codes: neither a new code nor the lease is given
+	Host                    string // who lent his device, of a signer in person; empty otherwise
+}
+
+// FieldRules are what a field demands of its value, read from its validation.
+type FieldRules struct {
+	Required             bool
+	ReadOnly             bool     // the signer does not change it
+	Pattern              string   // the whole value matches; one that RE2 cannot read is for the browser alone
+	MinLength, MaxLength int      // characters of a value that is not empty; 0 is no limit
+	Options              []string // of a LIST
+	Group                string   // of RADIO and CHECKBOX; empty: it stands alone
+	Minimum, Maximum     int      // check boxes to tick in the group; 0 is no limit
+	DateFormat           string   // of a DATEPICKER, such as dd/MM/yyyy; empty: yyyy-MM-dd. ISO dates are always accepted
+	Message              string   // the sender's words for a value that is refused
+}
+
+// APISignature is what a program signs for the person it acts as.
+type APISignature struct {
+	Documents []string                     // outer ids; empty: all
+	Values    map[string]map[string]string // by document and field (outer ids); "approval/field" where a field's id is not the document's only one
+	HandDrawn []byte                       // a PNG image of the signature, dark on light; nil: the signer's name is typed
+}
+
+// InPersonSigner is somebody who may sign on the visitor's device.
+type InPersonSigner struct {
+	ID    string // for HandOver: the role's outer id, of a group with the member's
+	Name  string
+	Group string // on whose behalf; empty for a single signer
+	Phase string // as Standing.Phase
+	Mine  bool   // the visitor himself
+}
 
 // Consent to sign electronically, asked first.
 type Consent struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 
 	"crypto/sha256"
@@ -31,8 +32,9 @@ type file struct {
 	original, shown string // blob keys
 }
 
-// admit passes every document through the airlock and stores its bytes.
-func (s *Signing) admit(ctx context.Context, docs []NewDocument) (files []file, err error) {
+// admit passes every document through the airlock, finds the fields that it says are in the file, and stores its
+// bytes. roles are those of the package as far as they are known.
+func (s *Signing) admit(ctx context.Context, docs []NewDocument, roles ...extractRole) (files []file, err error) {
 	defer func() {
 		if err != nil {
 			s.discard(ctx, files)
@@ -40,25 +42,52 @@ func (s *Signing) admit(ctx context.Context, docs []NewDocument) (files []file, 
 		}
 	}()
 	for _, d := range docs {
-		if err := checkDocument(&d); err != nil {
-			return files, err
-		}
-		info, err := s.Jail.Inspect(ctx, d.PDF)
+		f, err := s.inspect(ctx, d, roles)
 		if err != nil {
-			return files, documentRefusal(err, d.Name)
-		}
-		if err := checkFields(d, info); err != nil {
 			return files, err
 		}
-		f := file{NewDocument: d, id: secret.NewID(), info: info}
-		f.original = "documents/" + f.id + "/original.pdf"
-		f.shown = f.original
 		files = append(files, f)
 		if err := s.store(ctx, &files[len(files)-1]); err != nil {
 			return files, err
 		}
 	}
 	return files, nil
+}
+
+// inspect passes one document through the airlock and finds its fields.
+func (s *Signing) inspect(ctx context.Context, d NewDocument, roles []extractRole) (f file, err error) {
+	if err := checkDocument(&d); err != nil {
+		return f, err
+	}
+	f = file{id: secret.NewID()}
+	if f.info, err = s.Jail.Inspect(ctx, d.PDF); err != nil {
+		return f, documentRefusal(err, d.Name)
+	}
+	if d.extracts() {
+		shown := d.PDF
+		if f.info.Repaired != nil {
+			shown = f.info.Repaired
+		}
+		instead, notes, err := s.extract(ctx, &d, shown, roles)
+		if err != nil {
+			return f, err
+		}
+		if instead != nil {
+			f.info.Repaired = instead
+		}
+		f.info.Notes = append(f.info.Notes, notes...)
+	}
+	f.NewDocument = d
+	f.original = "documents/" + f.id + "/original.pdf"
+	f.shown = f.original
+	return f, checkFields(d.Name, d.Approvals, f.sizes())
+}
+
+// extracts reports whether any place of a field is found in the file.
+func (d NewDocument) extracts() bool {
+	return d.Extract || slices.ContainsFunc(d.Approvals, func(a Approval) bool {
+		return slices.ContainsFunc(a.Fields, func(f Field) bool { return f.Extract || f.Anchor != nil })
+	})
 }
 
 // store keeps the uploaded bytes and, when they had to be repaired, those to show.
@@ -128,64 +157,11 @@ func documentRefusal(err error, name string) error {
 	return e.On("documents").Because(err).With("document", name)
 }
 
-// checkFields refuses fields that do not lie on their page.
-func checkFields(d NewDocument, info pdf.Info) error {
-	count := 0
-	for _, a := range d.Approvals {
-		if count += len(a.Fields); count > maxFields {
-			return errs.New(errs.Invalid, "document.too_many_fields", "A document has at most %d fields.", maxFields).On("fields")
-		}
-		for _, f := range a.Fields {
-			if tooSmall(f) {
-				return errs.New(errs.Invalid, "field.size", "A field is at least %g points wide and high; only a signature field of no size "+
-					"at all is taken, as an acceptance.", leastSide).On("fields").With("approval", a.OuterID).With("document", d.Name)
-			}
-			if !onPage(f, info.Pages) {
-				return errs.New(errs.Invalid, "field.outside", "Object placed outside of document page boundary.").
-					On("fields").With("approval", a.OuterID).With("document", d.Name)
-			}
-		}
-	}
-	return nil
-}
-
-// leastSide of a field, in points: what is smaller, nobody sees.
-const leastSide = 4.0
-
-// tooSmall reports a field that would be signed unseen. A signature field without any size stands for an
-// acceptance, which shows nothing on the page.
-func tooSmall(f Field) bool {
-	acceptance := f.Type == "SIGNATURE" && f.Width == 0 && f.Height == 0
-	return !acceptance && (f.Width < leastSide || f.Height < leastSide)
-}
-
-// tolerance of a field's right and lower edge beyond the page, in points: surfaces answer page sizes rounded up to
-// whole units of their own, and a field may fill the page. Beyond the other edges only what arithmetic costs.
-const (
-	tolerance = 0.8
-	rounding  = 1e-6
-)
-
-func onPage(f Field, pages []pdf.Page) bool {
-	if f.Page < 0 || f.Page >= len(pages) {
-		return false
-	}
-	p := pages[f.Page]
-	return f.Left >= -rounding && f.Top >= -rounding && f.Left+f.Width <= p.Width+tolerance && f.Top+f.Height <= p.Height+tolerance
-}
-
 // addDocuments makes admitted files part of a package.
 func addDocuments(tx *db.Tx, pkg packageRow, files []file) error {
-	roles, err := rolesOf(tx, pkg.ID)
+	byID, err := roleIDs(tx, pkg.ID)
 	if err != nil {
 		return err
-	}
-	byID := map[string]string{}
-	for _, r := range roles {
-		byID[r.SignerID] = r.ID // some clients name the signer instead of the role
-	}
-	for _, r := range roles {
-		byID[r.OuterID] = r.ID
 	}
 	last, err := db.One[int](tx, `select coalesce(max(position), 0) from documents where package_id = $1`, pkg.ID)
 	if err != nil {
@@ -202,106 +178,56 @@ func addDocuments(tx *db.Tx, pkg packageRow, files []file) error {
 		if err := insertDocument(tx, pkg, f, last+1+i); err != nil {
 			return err
 		}
-		if err := insertApprovals(tx, pkg.ID, f, byID); err != nil {
+		if err := insertApprovals(tx, pkg.ID, f.id, f.Approvals, byID); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sizes are the sizes of the document's pages.
+func (f file) sizes() []PageSize {
+	pages := make([]PageSize, len(f.info.Pages))
+	for i, p := range f.info.Pages {
+		pages[i] = PageSize(p)
+	}
+	return pages
+}
+
+// kinds are the kinds of extraction asked for.
+func (f file) kinds() []string {
+	switch {
+	case !f.Extract:
+		return nil
+	case len(f.Extraction) == 0:
+		return []string{"ACROFIELDS"}
+	}
+	return f.Extraction
 }
 
 func insertDocument(tx *db.Tx, pkg packageRow, f file, position int) error {
 	if f.Index != nil && *f.Index > 0 {
 		position = *f.Index
 	}
-	pages := make([]PageSize, len(f.info.Pages))
-	for i, p := range f.info.Pages {
-		pages[i] = PageSize(p)
-	}
 	sum := sha256.Sum256(f.PDF)
 	added, err := tx.Exec(`insert into documents (id, package_id, outer_id, position, name, description, data,
-			original_blob, shown_blob, sha256, size, pages, notes)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict (package_id, outer_id) do nothing`,
+			original_blob, shown_blob, sha256, size, pages, notes, extraction)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) on conflict (package_id, outer_id) do nothing`,
 		f.id, pkg.ID, f.OuterID, position, f.Name, f.Description, jsonText(f.Data),
-		f.original, f.shown, hex.EncodeToString(sum[:]), len(f.PDF), db.AsJSON(pages), db.AsJSON(f.info.Notes))
+		f.original, f.shown, hex.EncodeToString(sum[:]), len(f.PDF), db.AsJSON(f.sizes()), db.AsJSON(f.info.Notes), db.AsJSON(f.kinds()))
 	if err == nil && added == 0 {
 		err = errs.New(errs.Invalid, "document.duplicate", "Two documents have the id %q.", clip(f.OuterID, 64)).On("documents.id")
 	}
 	return err
 }
 
-// insertApprovals adds a document's approvals; roles maps the outer ids of roles and signers.
-func insertApprovals(tx *db.Tx, pkg string, f file, roles map[string]string) error {
-	for i, a := range f.Approvals {
-		role, ok := roles[a.Role]
-		if !ok {
-			return errs.New(errs.Invalid, "approval.role_unknown", "An approval names the role %q, which the package does not have.",
-				clip(a.Role, 64)).On("approvals.role")
-		}
-		a.OuterID = cmp.Or(a.OuterID, secret.Alphanumeric(12))
-		if err := outerID(a.OuterID, "approvals.id"); err != nil {
-			return err
-		}
-		id := secret.NewID()
-		added, err := tx.Exec(`insert into approvals (id, package_id, document_id, role_id, outer_id, position, name, optional,
-				disabled, enforce_capture, from_file, data)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (document_id, outer_id) do nothing`,
-			id, pkg, f.id, role, a.OuterID, i, clip(a.Name, maxName), a.Optional, a.Disabled, a.EnforceCaptureSignature, a.FromFile, jsonText(a.Data))
-		if err != nil {
-			return err
-		}
-		if added == 0 {
-			return errs.New(errs.Invalid, "approval.duplicate", "Two approvals have the id %q.", clip(a.OuterID, 64)).On("approvals.id")
-		}
-		if err := insertFields(tx, pkg, id, a.Fields); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// subtypes of fields, by type (Conga Sign documentation).
-var subtypes = map[string]string{
-	"FULLNAME": "SIGNATURE", "INITIALS": "SIGNATURE", "CAPTURE": "SIGNATURE", "MOBILE_CAPTURE": "SIGNATURE",
-	"LABEL": "INPUT", "TEXTFIELD": "INPUT", "TEXTAREA": "INPUT", "CHECKBOX": "INPUT", "DATE": "INPUT", "DATEPICKER": "INPUT",
-}
-
-func insertFields(tx *db.Tx, pkg, approval string, fields []Field) error {
-	for i, f := range fields {
-		if subtypes[f.Subtype] == "" || subtypes[f.Subtype] != f.Type {
-			return errs.New(errs.Invalid, "field.subtype", "A field of type %s and subtype %s is not served.",
-				clip(f.Type, 32), clip(f.Subtype, 32)).On("fields.subtype")
-		}
-		f.OuterID = cmp.Or(f.OuterID, secret.Alphanumeric(12))
-		if err := outerID(f.OuterID, "fields.id"); err != nil {
-			return err
-		}
-		if f.Value != nil {
-			if err := plainText(*f.Value, "fields.value"); err != nil {
-				return err
-			}
-		}
-		added, err := tx.Exec(`insert into fields (id, package_id, approval_id, outer_id, position, name, type, subtype, binding,
-				value, tooltip, page, left_pt, top_pt, width_pt, height_pt, font_size, validation, data)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-			on conflict (approval_id, outer_id) do nothing`,
-			secret.NewID(), pkg, approval, f.OuterID, i, clip(f.Name, maxName), f.Type, f.Subtype, clip(f.Binding, 64), f.Value,
-			clip(f.Tooltip, maxName), f.Page, f.Left, f.Top, f.Width, f.Height, f.FontSize, jsonText(f.Validation), jsonText(f.Data))
-		if err != nil {
-			return err
-		}
-		if added == 0 {
-			return errs.New(errs.Invalid, "field.duplicate", "Two fields of an approval have the id %q.", clip(f.OuterID, 64)).On("fields.id")
-		}
-	}
-	return nil
-}
-
 // AddDocuments adds files to a draft and returns them as they were added.
 func (s *Signing) AddDocuments(ctx context.Context, p authz.Principal, pkg string, docs []NewDocument) ([]Document, error) {
-	if _, err := s.Get(ctx, p, pkg); err != nil { // before the work of reading the files
-		return nil, err
+	roles, err := s.editing(ctx, p, pkg)
+	if err != nil {
+		return nil, err // before the work of reading the files
 	}
-	files, err := s.admit(ctx, docs)
+	files, err := s.admit(ctx, docs, roles...)
 	if err != nil {
 		return nil, err
 	}
@@ -326,6 +252,29 @@ func (s *Signing) AddDocuments(ctx context.Context, p authz.Principal, pkg strin
 		return nil, err
 	}
 	return s.added(ctx, p, pkg, files)
+}
+
+// editing refuses a package that is no draft of the principal's account, and tells how fields may name its roles.
+func (s *Signing) editing(ctx context.Context, p authz.Principal, pkg string) (known []extractRole, err error) {
+	err = s.read(ctx, func(tx *db.Tx) error {
+		row, err := ofAccount(tx, p, pkg)
+		if err != nil {
+			return err
+		}
+		if row.Status != Draft || row.Trashed {
+			return notDraft(row)
+		}
+		roles, err := rolesOf(tx, row.ID)
+		for _, r := range roles {
+			known = append(known, extractRole{r.OuterID, r.SignerID, r.Name})
+		}
+		return err
+	})
+	return known, err
+}
+
+func notDraft(row packageRow) error {
+	return errs.New(errs.Invalid, "package.not_draft", "Only a draft can be edited; this package is %s.", row.Status).On("status")
 }
 
 // added reads back what was added.
@@ -353,32 +302,7 @@ func lockDraft(tx *db.Tx, p authz.Principal, outerID string) (packageRow, error)
 	}
 	changed, err := tx.Exec(`update packages set updated_ms = clock_ms() where id = $1 and status = 'DRAFT' and not trashed`, row.ID)
 	if err == nil && changed == 0 {
-		err = errs.New(errs.Invalid, "package.not_draft", "Only a draft can be edited; this package is %s.", row.Status).On("status")
+		err = notDraft(row)
 	}
 	return row, err
-}
-
-// DeleteDocument takes a document out of a draft.
-func (s *Signing) DeleteDocument(ctx context.Context, p authz.Principal, pkg, doc string) error {
-	var gone []documentRow
-	err := s.write(ctx, func(tx *db.Tx) error {
-		row, err := lockDraft(tx, p, pkg)
-		if err != nil {
-			return err
-		}
-		gone, err = db.All[documentRow](tx, `delete from documents where package_id = $1 and outer_id = $2 returning *`, row.ID, doc)
-		if err != nil {
-			return err
-		}
-		if len(gone) == 0 {
-			return orUnknown(db.ErrNone, "document", doc)
-		}
-		_, err = record(tx, audit.Event{Type: "document.removed", Account: row.AccountID, Package: row.ID,
-			Document: gone[0].ID, Actor: by(tx, p)})
-		return err
-	})
-	if err == nil {
-		s.remove(context.WithoutCancel(ctx), gone[0].uploaded()...)
-	}
-	return err
 }

@@ -22,6 +22,9 @@ type inviteeRow struct {
 	Watching                                 bool
 	AskedMs                                  *int64 // when a mail last asked him by his own link
 	Reminders                                int    // how many of them were reminders
+	Fails                                    int    // wrong codes in a row
+	Locked                                   bool   // too many of them
+	ByCopy                                   bool   // somebody came by a link that the sender made
 }
 
 // invited is somebody to be asked.
@@ -97,9 +100,14 @@ func ensureInvitee(tx *db.Tx, pkg packageRow, r roleRow, who invited) (inviteeRo
 // newLink makes a personal link, or the whole group's when invitee is nil. Only its hash is kept,
 // so each mail carries a link of its own.
 func (s *Signing) newLink(tx *db.Tx, role string, invitee *string) (url string, err error) {
+	return s.newLinkFor(tx, role, invitee, nil)
+}
+
+// newLinkFor is newLink for the sender's user who asked for it, nil for a mail's: it is not in the signer's mailbox alone.
+func (s *Signing) newLinkFor(tx *db.Tx, role string, invitee, maker *string) (url string, err error) {
 	token := secret.Token(linkBytes)
-	_, err = tx.Exec(`insert into links (hash, role_id, invitee_id, created_ms) values ($1, $2, $3, clock_ms())`,
-		s.Box.Hash(linkHash, token), role, invitee)
+	_, err = tx.Exec(`insert into links (hash, role_id, invitee_id, made_by, created_ms) values ($1, $2, $3, $4, clock_ms())`,
+		s.Box.Hash(linkHash, token), role, invitee, maker)
 	return s.BaseURL + "/s/" + token, err
 }
 
@@ -151,6 +159,9 @@ func (s *Signing) mailInvitation(tx *db.Tx, pkg packageRow, r roleRow, to mail.A
 	if how.shared {
 		words.Person = ""
 	}
+	if r.Kind == AdHoc { // "Hello <group>" (OneSpan Sign, ad-hoc groups)
+		words.Person = how.group
+	}
 	m := mail.Message{To: to, ReplyTo: mail.Address{Name: sender.Name(), Email: sender.Email}, Account: pkg.AccountID, Package: pkg.ID, Key: how.key, Data: words}
 	if how.again {
 		m.Data = mail.Reminder{Person: words.Person, Sender: words.Sender, Account: words.Account, Package: words.Package,
@@ -189,6 +200,9 @@ func followersOf(tx *db.Tx, pkg string) ([]inviteeRow, error) {
 // askedFor reads who may follow a role: everybody who was asked, of a group only those who are
 // members still and who signed for it.
 func askedFor(tx *db.Tx, role roleRow) (func(inviteeRow) bool, error) {
+	if role.Kind == AdHoc {
+		return askedAdHoc(tx, role)
+	}
 	if role.GroupID == nil {
 		return func(inviteeRow) bool { return true }, nil
 	}

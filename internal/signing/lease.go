@@ -49,6 +49,9 @@ func (s *Signing) Take(ctx context.Context, v Visit) (Lease, error) {
 }
 
 func (at spot) take(tx *db.Tx) (Lease, error) {
+	if at.me.Locked {
+		return Lease{}, lockedOut()
+	}
 	if err := at.lockRole(tx); err != nil {
 		return Lease{}, err
 	}
@@ -107,8 +110,7 @@ func (at spot) taken(tx *db.Tx, row roleRow) (Lease, error) {
 			return Lease{}, err
 		}
 	}
-	e := at.event(kind)
-	e.Detail = map[string]string{"epoch": strconv.FormatInt(row.Epoch, 10), "stage": string(row.Stage)}
+	e := at.event(kind, "epoch", strconv.FormatInt(row.Epoch, 10), "stage", string(row.Stage))
 	if _, err := record(tx, e); err != nil {
 		return Lease{}, err
 	}

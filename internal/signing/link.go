@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"countersign.dev/internal/authn"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
@@ -14,10 +15,11 @@ import (
 type linkRow struct {
 	RoleID    string
 	InviteeID *string
+	MadeBy    *string // the sender's user who made it; null: it was mailed
 }
 
 func (s *Signing) linkOf(tx *db.Tx, token string) (linkRow, error) {
-	l, err := db.One[linkRow](tx, `select role_id, invitee_id from links where hash = $1`, s.Box.Hash(linkHash, token))
+	l, err := db.One[linkRow](tx, `select role_id, invitee_id, made_by from links where hash = $1`, s.Box.Hash(linkHash, token))
 	if err == db.ErrNone {
 		err = errs.New(errs.NotFound, "link.unknown", "This link is not valid. It may have been withdrawn with its package.")
 	}
@@ -77,7 +79,7 @@ func (at spot) invitation(tx *db.Tx, l linkRow) (Invitation, error) {
 	if err != nil {
 		return Invitation{}, err
 	}
-	docs, err := db.All[string](tx, `select name from documents where package_id = $1 order by position, id`, at.pkg.ID)
+	docs, err := at.titles(tx)
 	if err != nil {
 		return Invitation{}, err
 	}
@@ -92,6 +94,21 @@ func (at spot) invitation(tx *db.Tx, l linkRow) (Invitation, error) {
 		inv.PersonName, inv.MaskedEmail = at.me.Name, maskEmail(at.me.Email) // as where the code goes
 	}
 	return inv, at.closing(tx, &inv)
+}
+
+// titles are the names of the documents that the visitor's role sees.
+func (at spot) titles(tx *db.Tx) (names []string, err error) {
+	hidden, err := hiddenFrom(tx, at.pkg.ID, at.role.ID)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := db.All[documentRow](tx, `select * from documents where package_id = $1 order by position, id`, at.pkg.ID)
+	for _, d := range rows {
+		if !hidden[d.ID] {
+			names = append(names, d.Name)
+		}
+	}
+	return names, err
 }
 
 // closing fills in why there is nothing to sign any more.
@@ -111,7 +128,11 @@ func (at spot) closing(tx *db.Tx, inv *Invitation) error {
 		inv.ClosedBy, err = db.One[string](tx, `select name from signatures where role_id = $1`, at.role.ID)
 		inv.Handle = at.me.Handle
 	case at.pkg.Declined != nil:
-		inv.Closed, inv.ClosedBy, inv.ClosedAt = "DECLINED", at.pkg.Declined.V.By, at.pkg.Declined.V.At
+		inv.Closed = string(at.pkg.Status)
+		if at.pkg.Status != OptedOut {
+			inv.Closed = "DECLINED"
+		}
+		inv.ClosedBy, inv.ClosedAt = at.pkg.Declined.V.By, at.pkg.Declined.V.At
 	case at.pkg.Status != Sent:
 		inv.Closed = string(at.pkg.Status)
 	case !asked || at.moved:
@@ -148,20 +169,47 @@ func (s *Signing) Enter(ctx context.Context, token, email, browser string) (v Vi
 				return err
 			}
 		}
-		if err := at.here(); err != nil {
+		if err := first(at.here(), at.ended()); err != nil {
 			return err
 		}
-		v.Handle = at.me.Handle
+		v.Handle, at.browser = at.me.Handle, browser
 		if v.Browser, err = s.Authn.Enter(tx, browser, at.person(), at.pkg.ID, l.InviteeID != nil); err != nil {
 			return err
 		}
-		_, err = record(tx, at.event("invitation.opened"))
-		return err
+		return s.opened(tx, at, l)
 	})
 	if err != nil {
 		return Visit{}, s.refused(ctx, at, "invitation.opened", err)
 	}
 	return v, nil
+}
+
+// opened records that somebody came by a link, and notes when it was one that the sender made.
+func (s *Signing) opened(tx *db.Tx, at spot, l linkRow) error {
+	e := at.event("invitation.opened", "link", "mailed")
+	if l.MadeBy != nil {
+		e.Detail["link"] = "made by the sender"
+		if _, err := tx.Exec(`update invitees set by_copy = true where id = $1`, at.me.ID); err != nil {
+			return err
+		}
+	}
+	if err := at.noteSender(tx, s.Authn, e.Detail); err != nil {
+		return err
+	}
+	_, err := record(tx, e)
+	return err
+}
+
+// noteSender adds to the detail of an event that the sender has proved his own mailbox in the visitor's browser.
+func (at spot) noteSender(tx *db.Tx, a *authn.Authn, detail map[string]string) error {
+	if at.browser == "" || deref(at.me.UserID) == at.pkg.OwnerID {
+		return nil
+	}
+	people, err := a.People(tx, at.browser)
+	if slices.ContainsFunc(people, func(p authn.Person) bool { return p.User == at.pkg.OwnerID }) {
+		detail["browser"] = "also the sender's"
+	}
+	return err
 }
 
 // joinAs makes the visitor the member of the role's group who has that address.
@@ -171,6 +219,9 @@ func (at *spot) joinAs(tx *db.Tx, email string) error {
 		return err
 	}
 	at.me.Email, at.shown = canonical, canonical // a stranger is told of as he called himself
+	if at.role.Kind == AdHoc {
+		return at.joinAdHoc(tx, canonical)
+	}
 	if at.role.Kind != Group {
 		if canonical != at.role.Email {
 			return notAsked()
@@ -198,19 +249,22 @@ func notAsked() error {
 	return errs.New(errs.Denied, "member.unknown", "Nobody with this address is asked to sign here.").On("email")
 }
 
-// SendCode mails the visitor a code that proves his mailbox.
+// SendCode mails the visitor a code that proves his mailbox. Denied "signer.locked" after too many wrong ones.
 func (s *Signing) SendCode(ctx context.Context, v Visit) error {
-	var at spot
-	err := s.write(ctx, func(tx *db.Tx) (err error) {
-		if at, err = standAt(tx, v.Handle); err != nil {
+	return s.write(ctx, func(tx *db.Tx) error {
+		at, err := standAt(tx, v.Handle)
+		if err != nil {
 			return err
+		}
+		if at.me.Locked {
+			return lockedOut()
 		}
 		return s.Authn.SendCode(tx, v.Browser, at.person(), at.pkg.ID, at.pkg.Name)
 	})
-	return err
 }
 
-// ProveCode checks the code and returns the visit with the cookie to set.
+// ProveCode checks the code and returns the visit with the cookie to set. Wrong ones in a row are counted, across codes
+// and browsers; Denied "signer.locked" when there were too many.
 func (s *Signing) ProveCode(ctx context.Context, v Visit, code string) (Visit, error) {
 	var at spot
 	err := s.read(ctx, func(tx *db.Tx) (err error) {
@@ -220,6 +274,9 @@ func (s *Signing) ProveCode(ctx context.Context, v Visit, code string) (Visit, e
 	if err != nil {
 		return v, err
 	}
+	if at.me.Locked {
+		return v, lockedOut()
+	}
 	v.Browser, err = s.Authn.ProveCode(ctx, v.Browser, at.person(), at.pkg.ID, code)
-	return v, err
+	return v, s.countProof(ctx, at, err)
 }

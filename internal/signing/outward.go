@@ -21,7 +21,10 @@ func (s *Signing) documentFor(ctx context.Context, p authz.Principal, pkg, doc s
 			return err
 		}
 		row, err = db.One[documentRow](tx, `select * from documents where package_id = $1 and outer_id = $2`, of.ID, doc)
-		return orUnknown(err, "document", doc)
+		if err != nil {
+			return orUnknown(err, "document", doc)
+		}
+		return mayView(tx, p, row)
 	})
 	return row, of, err
 }
@@ -169,7 +172,7 @@ func (s *Signing) SigningURL(ctx context.Context, p authz.Principal, id, role st
 			return errs.New(errs.Invalid, "package.draft", "A draft has no signing address yet.").On("status")
 		}
 		var invitee *string
-		if r.Kind != Group {
+		if !r.isGroup() {
 			who, err := r.person(tx)
 			if err != nil {
 				return err
@@ -180,7 +183,7 @@ func (s *Signing) SigningURL(ctx context.Context, p authz.Principal, id, role st
 			}
 			invitee = &row.ID
 		}
-		if url, err = s.newLink(tx, r.ID, invitee); err != nil {
+		if url, err = s.newLinkFor(tx, r.ID, invitee, &p.User); err != nil {
 			return err
 		}
 		_, err = record(tx, audit.Event{Type: "link.made", Account: pkg.AccountID, Package: pkg.ID, Role: r.ID, Actor: by(tx, p)})
@@ -195,7 +198,7 @@ func roleOf(tx *db.Tx, pkg packageRow, id string) (roleRow, error) {
 	return r, orUnknown(err, "role", id)
 }
 
-// notifyPause is how soon the same role can be reminded again.
+// notifyPause is how soon the same role can be reminded again. The invitation itself does not count: client programs send and then notify at once.
 const notifyPause = time.Minute
 
 // Notify sends the invitation of one role again, named by its or its signer's
@@ -220,8 +223,8 @@ func (s *Signing) Notify(ctx context.Context, p authz.Principal, id, role, messa
 		if err != nil || n == 0 {
 			return or(err, errs.New(errs.NotFound, "role.unknown", "Nobody of that name is asked to sign just now."))
 		}
-		roles, err := db.All[roleRow](tx, `update roles set invited_ms = clock_ms() where `+asked+`
-			and invited_ms <= clock_ms() - $4 returning *`, pkg.ID, role, email, notifyPause.Milliseconds())
+		roles, err := db.All[roleRow](tx, `update roles set notified_ms = clock_ms() where `+asked+`
+			and (notified_ms is null or notified_ms <= clock_ms() - $4) returning *`, pkg.ID, role, email, notifyPause.Milliseconds())
 		if err != nil || len(roles) == 0 {
 			return or(err, errs.New(errs.Limited, "notify.flood", "A signer is reminded at most once a minute."))
 		}

@@ -3,13 +3,13 @@ package signing
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
-	"countersign.dev/internal/errs"
 )
 
 // documentRow is a row of documents.
@@ -37,6 +37,7 @@ type approvalRow struct {
 	Data                                         string
 	SignedMs                                     *int64
 	AcceptedMs                                   *int64
+	AcceptedBy                                   *string
 }
 
 // fieldRow is a row of fields.
@@ -52,7 +53,7 @@ type fieldRow struct {
 	Conditions, Anchor                         string
 }
 
-// Get returns a package of the principal's account.
+// Get returns a package of the principal's account. A signer's session sees no document that is hidden from its role.
 func (s *Signing) Get(ctx context.Context, p authz.Principal, id string) (out Package, err error) {
 	err = s.read(ctx, func(tx *db.Tx) error {
 		row, err := ofAccount(tx, p, id)
@@ -60,9 +61,24 @@ func (s *Signing) Get(ctx context.Context, p authz.Principal, id string) (out Pa
 			return err
 		}
 		out, err = assemble(tx, row)
+		out.showTo(p)
 		return err
 	})
 	return out, err
+}
+
+// showTo takes out the documents that a signer may not see.
+func (p *Package) showTo(who authz.Principal) {
+	if who.Kind != authz.Signer {
+		return
+	}
+	mine := ""
+	for _, r := range p.Roles {
+		if r.ID == who.Role {
+			mine = r.OuterID
+		}
+	}
+	p.Documents = slices.DeleteFunc(p.Documents, func(d Document) bool { return !d.visibleTo(mine) })
 }
 
 // GetDocument returns one document of a package.
@@ -79,106 +95,198 @@ func (s *Signing) GetDocument(ctx context.Context, p authz.Principal, id, doc st
 	return Document{}, orUnknown(db.ErrNone, "document", doc)
 }
 
-// List returns one page of the account's packages.
-func (s *Signing) List(ctx context.Context, p authz.Principal, q Query) (out Page, err error) {
-	if q.Limit <= 0 {
-		q.Limit = 10
+// placeholders adds values to a statement's arguments and returns what stands for them: "$3, $4".
+func placeholders[T any](args *[]any, values ...T) string {
+	marks := make([]string, len(values))
+	for i, v := range values {
+		*args = append(*args, v)
+		marks[i] = "$" + strconv.Itoa(len(*args))
 	}
-	q.Limit = min(q.Limit, 100)
-	order := "desc"
-	if q.Oldest {
-		order = "asc"
-	}
-	err = s.read(ctx, func(tx *db.Tx) error {
-		if q.Owner != "" {
-			owner, err := directory.UserBySender(tx, p.Account, q.Owner)
-			if err != nil {
-				return err
-			}
-			q.Owner = owner.ID
-		}
-		where, args := q.where(p)
-		if out.Count, err = db.One[int](tx, `select count(*) from packages where `+where, args...); err != nil {
-			return err
-		}
-		rows, err := db.All[packageRow](tx, `select * from packages where `+where+
-			` order by created_ms `+order+`, id `+order+` limit `+strconv.Itoa(q.Limit)+` offset `+strconv.Itoa(max(0, q.First)), args...)
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			pkg, err := assemble(tx, row)
-			if err != nil {
-				return err
-			}
-			out.Packages = append(out.Packages, pkg)
-		}
-		return nil
-	})
-	return out, err
+	return strings.Join(marks, ", ")
 }
 
-// where is the condition of a query; only its arguments come from outside.
-func (q Query) where(p authz.Principal) (string, []any) {
-	conditions := []string{"account_id = $1"}
-	args := []any{p.Account}
-	add := func(condition string, arg any) {
-		args = append(args, arg)
-		conditions = append(conditions, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
+// among reads the rows that belong to packages, by a query that ends before the condition: "select … where x.package_id".
+// However many packages, there are only three statements to prepare.
+func among[T any](tx *db.Tx, query string, packages []string, order string) ([]T, error) {
+	full := 1
+	for full < len(packages) {
+		full *= 10
 	}
-	if len(q.Status) > 0 {
-		var any []string
-		for _, st := range q.Status {
-			args = append(args, st)
-			any = append(any, "$"+strconv.Itoa(len(args)))
-		}
-		conditions = append(conditions, "status in ("+strings.Join(any, ", ")+")")
+	ids := slices.Clone(packages)
+	for len(ids) < full {
+		ids = append(ids, packages[0])
 	}
-	if q.Trashed != nil {
-		add("trashed = ?", *q.Trashed)
-	}
-	if q.Search != "" {
-		escaped := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(q.Search))
-		add(`(lower(name) like ? escape '\' or lower(description) like ? escape '\')`, "%"+escaped+"%")
-	}
-	if q.Owner != "" {
-		add("owner_id = ?", q.Owner)
-	}
-	return strings.Join(conditions, " and "), args
+	var args []any
+	return db.All[T](tx, query+` in (`+placeholders(&args, ids...)+`) `+order, args...)
 }
 
 // assemble reads the whole tree of a package.
 func assemble(tx *db.Tx, r packageRow) (Package, error) {
-	p := Package{ID: r.ID, OuterID: r.OuterID, Account: r.AccountID, OwnerID: r.OwnerID, Name: r.Name, Description: r.Description,
-		EmailMessage: r.EmailMessage, Language: r.Language, Visibility: r.Visibility, Type: r.Type, Status: r.Status,
-		Trashed: r.Trashed, Autocomplete: r.Autocomplete, Due: instant(r.DueMs), Settings: rawJSON(r.Settings), Data: rawJSON(r.Data), Kept: rawJSON(r.Kept),
-		Created: db.Time(r.CreatedMs), Updated: db.Time(r.UpdatedMs), Sent: instant(r.SentMs), Completed: instant(r.CompletedMs)}
-	if r.Declined != nil {
-		p.Declined = &r.Declined.V
-	}
-	names, err := inviteeNames(tx, r.ID)
+	all, err := assembleAll(tx, []packageRow{r})
 	if err != nil {
-		return p, err
+		return Package{}, err
 	}
-	roles, err := rolesOf(tx, r.ID)
-	if err != nil {
-		return p, err
+	return all[0], nil
+}
+
+// forest is what belongs to some packages, read with one query for each table.
+type forest struct {
+	names       map[string]string          // of invitees, by id
+	roles       map[string][]roleRow       // by package
+	outer       map[string]string          // outer ids of roles, by id
+	groups      map[string]directory.Group // by id
+	members     map[string][]AdHocMember   // by role
+	attachments map[string][]Attachment    // by role
+	documents   map[string][]documentRow   // by package
+	viewers     map[string][]string        // outer ids of roles, by document
+	approvals   map[string][]approvalRow   // by document
+	fields      map[string][]Field         // by approval
+}
+
+// assembleAll reads the whole trees of packages, in their order.
+func assembleAll(tx *db.Tx, rows []packageRow) ([]Package, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	ids := make([]string, len(rows))
+	for i, r := range rows {
+		ids[i] = r.ID
 	}
 	now, err := tx.Now()
 	if err != nil {
-		return p, err
+		return nil, err
 	}
-	outer := map[string]string{}
-	for _, row := range roles {
-		outer[row.ID] = row.OuterID
-		role, err := row.view(tx, names, now.UnixMilli())
-		if err != nil {
-			return p, err
+	f, err := growForest(tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Package, len(rows))
+	for i, r := range rows {
+		out[i] = r.view()
+		for _, role := range f.roles[r.ID] {
+			out[i].Roles = append(out[i].Roles, f.role(role, now.UnixMilli()))
 		}
-		p.Roles = append(p.Roles, role)
+		for _, d := range f.documents[r.ID] {
+			out[i].Documents = append(out[i].Documents, f.document(d, f.outer))
+		}
 	}
-	p.Documents, err = documentsOf(tx, r.ID, outer, names)
-	return p, err
+	return out, nil
+}
+
+// view is a package without what belongs to it.
+func (r packageRow) view() Package {
+	p := Package{ID: r.ID, OuterID: r.OuterID, Account: r.AccountID, OwnerID: r.OwnerID, Name: r.Name, Description: r.Description,
+		EmailMessage: r.EmailMessage, Language: r.Language, Visibility: r.Visibility, Type: r.Type, Status: r.Status,
+		Trashed: r.Trashed, Autocomplete: r.Autocomplete, Due: instant(r.DueMs), Settings: rawJSON(r.Settings), Data: rawJSON(r.Data),
+		Kept: rawJSON(r.Kept), Created: db.Time(r.CreatedMs), Updated: db.Time(r.UpdatedMs), Sent: instant(r.SentMs),
+		Completed: instant(r.CompletedMs)}
+	if r.Declined != nil {
+		p.Declined = &r.Declined.V
+	}
+	return p
+}
+
+func growForest(tx *db.Tx, ids []string) (*forest, error) {
+	f := &forest{roles: map[string][]roleRow{}, outer: map[string]string{}}
+	var err error
+	if f.names, err = namesAmong(tx, ids); err != nil {
+		return nil, err
+	}
+	roles, err := among[roleRow](tx, `select * from roles where package_id`, ids, `order by package_id, position, id`)
+	if err != nil {
+		return nil, err
+	}
+	var groups []string
+	for _, r := range roles {
+		f.roles[r.PackageID] = append(f.roles[r.PackageID], r)
+		f.outer[r.ID] = r.OuterID
+		if r.GroupID != nil && !slices.Contains(groups, *r.GroupID) {
+			groups = append(groups, *r.GroupID)
+		}
+	}
+	if f.groups, err = directory.GroupLines(tx, groups); err != nil {
+		return nil, err
+	}
+	if f.members, err = adHocMembersAmong(tx, ids); err != nil {
+		return nil, err
+	}
+	if f.attachments, err = attachmentsAmong(tx, ids); err != nil {
+		return nil, err
+	}
+	return f, f.growDocuments(tx, ids)
+}
+
+func (f *forest) growDocuments(tx *db.Tx, ids []string) error {
+	f.documents, f.viewers, f.approvals = map[string][]documentRow{}, map[string][]string{}, map[string][]approvalRow{}
+	docs, err := among[documentRow](tx, `select * from documents where package_id`, ids, `order by package_id, position, id`)
+	if err != nil {
+		return err
+	}
+	for _, d := range docs {
+		f.documents[d.PackageID] = append(f.documents[d.PackageID], d)
+	}
+	type viewer struct{ DocumentID, OuterID string }
+	seen, err := among[viewer](tx, `select v.document_id, r.outer_id from document_viewers v join roles r on r.id = v.role_id
+		where r.package_id`, ids, `order by r.position, r.id`)
+	if err != nil {
+		return err
+	}
+	for _, v := range seen {
+		f.viewers[v.DocumentID] = append(f.viewers[v.DocumentID], v.OuterID)
+	}
+	approvals, err := among[approvalRow](tx, `select * from approvals where package_id`, ids, `order by position, id`)
+	if err != nil {
+		return err
+	}
+	for _, a := range approvals {
+		f.approvals[a.DocumentID] = append(f.approvals[a.DocumentID], a)
+	}
+	f.fields, err = fieldsAmong(tx, ids, f.names)
+	return err
+}
+
+// adHocMembersAmong are the members of ad-hoc groups, by role.
+func adHocMembersAmong(tx *db.Tx, ids []string) (map[string][]AdHocMember, error) {
+	type row struct{ RoleID, SignerID, Email, FirstName, LastName string }
+	rows, err := among[row](tx, `select m.role_id, r.signer_id, r.email, r.first_name, r.last_name from adhoc_members m
+		join roles r on r.id = m.member_id where r.package_id`, ids, `order by m.role_id, m.position`)
+	out := map[string][]AdHocMember{}
+	for _, r := range rows {
+		out[r.RoleID] = append(out[r.RoleID], AdHocMember{SignerID: r.SignerID, Email: r.Email, FirstName: r.FirstName, LastName: r.LastName})
+	}
+	return out, err
+}
+
+// attachmentsAmong are what signers are asked to attach and what they attached, by role.
+func attachmentsAmong(tx *db.Tx, ids []string) (map[string][]Attachment, error) {
+	type fileRow struct {
+		AttachmentID        string
+		Number              int
+		Name, Media, SHA256 string
+		Size, UploadedMs    int64
+	}
+	files, err := among[fileRow](tx, `select f.attachment_id, f.number, f.name, f.media, f.sha256 as sha256, f.size, f.uploaded_ms
+		from attachment_files f join attachments a on a.id = f.attachment_id where a.package_id`, ids, `order by f.attachment_id, f.number`)
+	if err != nil {
+		return nil, err
+	}
+	uploaded := map[string][]AttachmentFile{}
+	for _, f := range files {
+		uploaded[f.AttachmentID] = append(uploaded[f.AttachmentID], AttachmentFile{Number: f.Number, Name: f.Name, Media: f.Media,
+			Size: f.Size, SHA256: f.SHA256, Uploaded: db.Time(f.UploadedMs)})
+	}
+	type row struct {
+		ID, RoleID, OuterID, Name, Description, Status, Comment, Data string
+		Required                                                      bool
+	}
+	rows, err := among[row](tx, `select id, role_id, outer_id, name, description, status, comment, data, required from attachments
+		where package_id`, ids, `order by role_id, position, id`)
+	out := map[string][]Attachment{}
+	for _, a := range rows {
+		out[a.RoleID] = append(out[a.RoleID], Attachment{ID: a.ID, OuterID: a.OuterID, Name: a.Name, Description: a.Description,
+			Required: a.Required, Status: a.Status, Comment: a.Comment, Data: rawJSON(a.Data), Files: uploaded[a.ID]})
+	}
+	return out, err
 }
 
 // rawJSON is the value of a JSON column, nil for null.
@@ -191,42 +299,45 @@ func rawJSON(text string) json.RawMessage {
 
 // inviteeNames are the names of all who were asked; of who signed, the name that was stamped.
 func inviteeNames(tx *db.Tx, pkg string) (map[string]string, error) {
-	names := map[string]string{}
-	type row struct{ ID, Name string }
-	for r, err := range db.Rows[row](tx, `select i.id, coalesce(s.name, i.name) as name from invitees i
-		left join signatures s on s.invitee_id = i.id where i.package_id = $1`, pkg) {
-		if err != nil {
-			return nil, err
-		}
-		names[r.ID] = r.Name
-	}
-	return names, nil
+	return namesAmong(tx, []string{pkg})
 }
 
-// view is the role as others see it.
-func (r roleRow) view(tx *db.Tx, names map[string]string, now int64) (Role, error) {
-	role := Role{ID: r.ID, OuterID: r.OuterID, Name: r.Name, Kind: r.Kind, Index: r.Sequence, Reassign: r.Reassign,
-		EmailMessage: r.EmailMessage, Data: rawJSON(r.Data), Kept: rawJSON(r.Kept), Locked: r.Locked, Signed: instant(r.SignedMs), ConsentAccepted: instant(r.ConsentMs),
-		Signer: Signer{OuterID: r.SignerID, Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Title: r.Title,
-			Company: r.Company, Phone: r.Phone, Language: r.Language}}
-	if r.SignedBy != nil {
-		role.SignedBy = names[*r.SignedBy]
+func namesAmong(tx *db.Tx, packages []string) (map[string]string, error) {
+	type row struct{ ID, Name string }
+	rows, err := among[row](tx, `select i.id, coalesce(s.name, i.name) as name from invitees i
+		left join signatures s on s.invitee_id = i.id where i.package_id`, packages, ``)
+	names := map[string]string{}
+	for _, r := range rows {
+		names[r.ID] = r.Name
 	}
-	role.Lease = r.lease(names, "", now)
+	return names, err
+}
+
+// role is the role as others see it.
+func (f *forest) role(r roleRow, now int64) Role {
+	role := Role{ID: r.ID, OuterID: r.OuterID, Name: r.Name, Kind: r.Kind, Index: r.Sequence, Reassign: r.Reassign,
+		EmailMessage: r.EmailMessage, Data: rawJSON(r.Data), Kept: rawJSON(r.Kept), Locked: r.Locked, Signed: instant(r.SignedMs),
+		ConsentAccepted: instant(r.ConsentMs), Attachments: f.attachments[r.ID],
+		Signer: Signer{OuterID: r.SignerID, Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Title: r.Title,
+			Company: r.Company, Phone: r.Phone, Language: r.Language, Members: f.members[r.ID]}}
+	if r.SignedBy != nil {
+		role.SignedBy = f.names[*r.SignedBy]
+	}
+	role.Lease = r.lease(f.names, "", now)
 	if r.UserID != nil {
 		role.Signer.UserID = *r.UserID
 	}
 	if r.GroupID == nil {
-		return role, nil
+		return role
 	}
 	role.Signer.GroupID = *r.GroupID
-	g, err := directory.GroupByID(tx, *r.GroupID)
-	if errs.KindOf(err) == errs.NotFound { // deleted since: the role keeps the name it had
+	g, found := f.groups[*r.GroupID]
+	if !found {
 		role.Signer.GroupName = r.FirstName
-		return role, nil
+		return role
 	}
 	role.Signer.GroupOuterID, role.Signer.GroupName, role.Signer.GroupEmail = g.OuterID, g.Name, g.Email
-	return role, err
+	return role
 }
 
 // lease is who holds the role at the time now, nil when nobody does.
@@ -238,43 +349,37 @@ func (r roleRow) lease(names map[string]string, me string, now int64) *Lease {
 		Since: db.Time(r.TakenMs), Expires: db.Time(r.ExpiresMs)}
 }
 
-// documentsOf reads the documents with their approvals and fields; roles maps internal to outer ids.
+// documentsOf reads a package's documents with their approvals and fields; roles maps internal to outer ids.
 func documentsOf(tx *db.Tx, pkg string, roles, names map[string]string) ([]Document, error) {
-	rows, err := db.All[documentRow](tx, `select * from documents where package_id = $1 order by position, id`, pkg)
-	if err != nil {
+	f := &forest{names: names}
+	if err := f.growDocuments(tx, []string{pkg}); err != nil {
 		return nil, err
 	}
-	docs := make([]Document, len(rows))
-	byID := map[string]*Document{}
-	for i, r := range rows {
-		docs[i] = Document{ID: r.ID, OuterID: r.OuterID, Name: r.Name, Description: r.Description, Index: r.Position,
-			Size: r.Size, SHA256: r.SHA256, Pages: r.Pages.V, Data: rawJSON(r.Data), Sealed: r.SealedBlob != nil, Notes: r.Notes.V,
-			Extraction: r.Extraction.V, Restricted: r.Restricted}
-		byID[r.ID] = &docs[i]
-	}
-	fields, err := fieldsOf(tx, pkg, names)
-	if err != nil {
-		return nil, err
-	}
-	for a, err := range db.Rows[approvalRow](tx, `select * from approvals where package_id = $1 order by position`, pkg) {
-		if err != nil {
-			return nil, err
-		}
-		d := byID[a.DocumentID]
-		d.Approvals = append(d.Approvals, Approval{ID: a.ID, OuterID: a.OuterID, Role: roles[a.RoleID], Name: a.Name,
-			Optional: a.Optional, Disabled: a.Disabled, EnforceCaptureSignature: a.EnforceCapture, FromFile: a.FromFile,
-			Data: rawJSON(a.Data), Signed: instant(a.SignedMs), Fields: fields[a.ID]})
+	var docs []Document
+	for _, d := range f.documents[pkg] {
+		docs = append(docs, f.document(d, roles))
 	}
 	return docs, nil
 }
 
-// fieldsOf reads the fields of a package by approval.
-func fieldsOf(tx *db.Tx, pkg string, names map[string]string) (map[string][]Field, error) {
+// document is a document with its approvals; roles maps internal to outer ids.
+func (f *forest) document(r documentRow, roles map[string]string) Document {
+	d := Document{ID: r.ID, OuterID: r.OuterID, Name: r.Name, Description: r.Description, Index: r.Position,
+		Size: r.Size, SHA256: r.SHA256, Pages: r.Pages.V, Data: rawJSON(r.Data), Sealed: r.SealedBlob != nil, Notes: r.Notes.V,
+		Extraction: r.Extraction.V, Restricted: r.Restricted, Viewers: f.viewers[r.ID]}
+	for _, a := range f.approvals[r.ID] {
+		d.Approvals = append(d.Approvals, Approval{ID: a.ID, OuterID: a.OuterID, Role: roles[a.RoleID], Name: a.Name,
+			Optional: a.Optional, Disabled: a.Disabled, EnforceCaptureSignature: a.EnforceCapture, FromFile: a.FromFile,
+			Data: rawJSON(a.Data), Signed: instant(a.SignedMs), Fields: f.fields[a.ID]})
+	}
+	return d
+}
+
+// fieldsAmong are the fields of packages, by approval.
+func fieldsAmong(tx *db.Tx, packages []string, names map[string]string) (map[string][]Field, error) {
+	rows, err := among[fieldRow](tx, `select * from fields where package_id`, packages, `order by position, id`)
 	out := map[string][]Field{}
-	for r, err := range db.Rows[fieldRow](tx, `select * from fields where package_id = $1 order by position`, pkg) {
-		if err != nil {
-			return nil, err
-		}
+	for _, r := range rows {
 		f := Field{ID: r.ID, OuterID: r.OuterID, Name: r.Name, Type: r.Type, Subtype: r.Subtype, Binding: r.Binding, Value: r.Value,
 			Tooltip: r.Tooltip, Page: r.Page, Left: r.LeftPt, Top: r.TopPt, Width: r.WidthPt, Height: r.HeightPt,
 			FontSize: r.FontSize, Validation: rawJSON(r.Validation), Conditions: rawJSON(r.Conditions), Data: rawJSON(r.Data)}
@@ -283,5 +388,5 @@ func fieldsOf(tx *db.Tx, pkg string, names map[string]string) (map[string][]Fiel
 		}
 		out[r.ApprovalID] = append(out[r.ApprovalID], f)
 	}
-	return out, nil
+	return out, err
 }

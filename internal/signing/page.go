@@ -48,6 +48,9 @@ func (s *Signing) pageOf(ctx context.Context, v Visit, doc string, page int) (at
 		if row, err = db.One[documentRow](tx, `select * from documents where id = $1 and package_id = $2`, doc, at.pkg.ID); err != nil {
 			return orUnknown(err, "document", doc)
 		}
+		if seen, err := visible(tx, row.ID, at.role.ID); err != nil || !seen {
+			return or(err, orUnknown(db.ErrNone, "document", doc))
+		}
 		if page < 0 || page >= len(row.Pages.V) {
 			return errs.New(errs.NotFound, "page.unknown", "The document has no such page.")
 		}
@@ -128,6 +131,9 @@ func (s *Signing) Copy(ctx context.Context, v Visit, doc string) (name string, f
 	if err != nil {
 		return "", nil, err
 	}
+	if row.SealedBlob == nil && !at.pkg.copies() {
+		return "", nil, errs.New(errs.Denied, "copy.off", "The sender lets nobody download the documents before all have signed.")
+	}
 	file, err = s.bytesOf(ctx, row)
 	if err != nil {
 		return "", nil, err
@@ -138,6 +144,11 @@ func (s *Signing) Copy(ctx context.Context, v Visit, doc string) (name string, f
 		_, err := record(tx, e)
 		return err
 	})
+}
+
+// copies tells whether signers may download documents: of a package that is not completed the sender may not want it.
+func (p packageRow) copies() bool {
+	return p.Status == Completed || p.Status == Archived || !p.ceremony().DisableDownloadForUncompletedPackage
 }
 
 // bytesOf are a document's sealed bytes, or before the seal those that are signed.

@@ -53,7 +53,10 @@ func planReminders(tx *db.Tx, account directory.Account, role string, now time.T
 	if err != nil || r.State != open || r.InvitedMs == nil {
 		return err
 	}
-	set := remindingOf(account.Settings)
+	set, err := remindingFor(tx, r.PackageID, account)
+	if err != nil {
+		return err
+	}
 	due, err := db.One[int64](tx, `select coalesce(min(due), 0) from (
 			select `+dueAt+` as due from invitees where role_id = $4 and `+awaits+`
 			union all select `+dueAt+` as due from roles where id = $4 and `+awaits+`) as waiting where due > cast($5 as bigint)`,
@@ -112,18 +115,23 @@ func (s *Signing) remind(ctx context.Context, payload []byte) error {
 	return errors.Join(err, s.write(context.WithoutCancel(ctx), func(tx *db.Tx) error { return lookTomorrow(tx, in.Role) }))
 }
 
-// reminds tells whether a role's account reminds at all.
+// reminds tells whether a role's package, or its account, reminds at all.
 func (s *Signing) reminds(ctx context.Context, role string) (on bool, err error) {
 	err = s.read(ctx, func(tx *db.Tx) error {
-		id, err := db.One[string](tx, `select p.account_id from packages p join roles r on r.package_id = p.id where r.id = $1`, role)
+		type row struct{ ID, AccountID string }
+		pkg, err := db.One[row](tx, `select p.id, p.account_id from packages p join roles r on r.package_id = p.id where r.id = $1`, role)
 		if errors.Is(err, db.ErrNone) {
 			return nil // deleted
 		}
 		if err != nil {
 			return err
 		}
-		account, err := accountOf(tx, id)
-		on = remindingOf(account.Settings).most > 0
+		account, err := accountOf(tx, pkg.AccountID)
+		if err != nil {
+			return err
+		}
+		set, err := remindingFor(tx, pkg.ID, account)
+		on = set.most > 0
 		return err
 	})
 	return on, err
@@ -179,7 +187,10 @@ func awaited(tx *db.Tx, role string) (at spot, err error) {
 
 // remindDue mails everybody of a role whose reminder is due. Users are held in the order of their ids.
 func (s *Signing) remindDue(tx *db.Tx, at spot, now time.Time) error {
-	set := remindingOf(at.account.Settings)
+	set, err := remindingFor(tx, at.pkg.ID, at.account)
+	if err != nil {
+		return err
+	}
 	due, err := db.All[inviteeRow](tx, `select * from invitees where role_id = $4 and `+awaits+` and `+dueAt+` <= cast($5 as bigint) order by coalesce(user_id, ''), id`,
 		set.first, set.every, set.most, at.role.ID, now.UnixMilli())
 	if err != nil {
@@ -218,7 +229,11 @@ func (s *Signing) remindOne(tx *db.Tx, at spot) error {
 	} else if err != nil {
 		return err
 	}
-	return s.inviteOne(tx, at.pkg, at.role, who, at.reminder(at.me.Reminders, at.me.AskedMs, "reminder "+at.me.ID))
+	how := at.reminder(at.me.Reminders, at.me.AskedMs, "reminder "+at.me.ID)
+	if err := noteReminder(tx, at.pkg.ID, at.me.ID, how.number); err != nil {
+		return err
+	}
+	return s.inviteOne(tx, at.pkg, at.role, who, how)
 }
 
 // remindGroup reminds a group at its own address, as long as one of its members can sign.
@@ -229,7 +244,11 @@ func (s *Signing) remindGroup(tx *db.Tx, at spot) error {
 	}
 	for _, m := range g.Members {
 		if m.Alive() && g.Email != "" {
-			return s.inviteGroupAddress(tx, at.pkg, at.role, g, at.reminder(at.role.Reminders, at.role.AskedMs, "reminder "+at.role.ID))
+			how := at.reminder(at.role.Reminders, at.role.AskedMs, "reminder "+at.role.ID)
+			if err := noteReminder(tx, at.pkg.ID, at.role.ID, how.number); err != nil {
+				return err
+			}
+			return s.inviteGroupAddress(tx, at.pkg, at.role, g, how)
 		}
 	}
 	return nil

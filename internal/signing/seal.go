@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"countersign.dev/internal/audit"
@@ -41,6 +42,7 @@ func (s *Signing) registerJobs() {
 	patient := jobs.Policy{Tries: 1000, First: time.Second, Max: 5 * time.Minute, Timeout: sealFor}
 	s.Queue.Handle("seal", patient, s.seal)
 	s.Queue.Handle("seal.tidy", patient, s.tidy)
+	s.Queue.Handle("package.expire", patient, s.expire)
 	s.Queue.Handle("lease.lapsed", patient, s.lookForLapse)
 	s.Queue.Handle("reminder", patient, s.remind)
 	s.Queue.Handle(directory.Joined, patient, s.inviteNewMember)
@@ -213,9 +215,17 @@ func (s *Signing) sealed(ctx context.Context, c *claimed, job pdf.Job, of *evide
 // finish is the transaction that makes an attempt the package's seal: files, status, mails, audit.
 // It has not won when another attempt was faster, or the sender withdrew the package.
 func (s *Signing) finish(tx *db.Tx, c *claimed) (won bool, err error) {
-	changed, err := tx.Exec(`update packages set status = 'COMPLETED', completed_ms = clock_ms(), updated_ms = clock_ms(), evidence_blob = $3
-		where id = $1 and seal_attempt = $2 and status = 'SENT' and not trashed`, c.pkg.ID, c.pkg.SealAttempt, c.summary)
-	if err != nil || changed == 0 {
+	done, err := db.One[packageRow](tx, `update packages set status = 'COMPLETED', completed_ms = clock_ms(), updated_ms = clock_ms(), evidence_blob = $3
+		where id = $1 and seal_attempt = $2 and status = 'SENT' and not trashed returning *`, c.pkg.ID, c.pkg.SealAttempt, c.summary)
+	if errors.Is(err, db.ErrNone) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	was := done
+	was.Status = Sent
+	if err := recount(tx, &was, &done); err != nil {
 		return false, err
 	}
 	hashes := map[string]string{}
@@ -241,13 +251,8 @@ func (s *Signing) mailCompleted(tx *db.Tx, c *claimed) error {
 	if err != nil {
 		return err
 	}
-	attachments := []mail.Attachment{}
-	for _, f := range c.files {
-		attachments = append(attachments, mail.Attachment{Name: pdfName(f.row.Name), MIME: "application/pdf", BlobKey: f.key})
-	}
-	attachments = append(attachments, mail.Attachment{Name: "Evidence summary.pdf", MIME: "application/pdf", BlobKey: c.summary})
-	send := func(to mail.Address, group, by, link string) error {
-		return s.Post.Send(tx, mail.Message{To: to, Account: c.pkg.AccountID, Package: c.pkg.ID, Attachments: attachments,
+	send := func(to mail.Address, hidden map[string]bool, group, by, link string) error {
+		return s.Post.Send(tx, mail.Message{To: to, Account: c.pkg.AccountID, Package: c.pkg.ID, Attachments: c.attachments(hidden),
 			Key:  "completed " + c.pkg.ID + " " + to.Email,
 			Data: mail.Completed{Person: to.Name, Package: c.pkg.Name, Sender: sender.Name(), Group: group, SignedBy: by, Link: link}})
 	}
@@ -256,16 +261,50 @@ func (s *Signing) mailCompleted(tx *db.Tx, c *claimed) error {
 		return err
 	}
 	for _, who := range followers {
+		hidden, err := hiddenFromAll(tx, c.pkg.ID, who.Email, followers)
+		if err != nil {
+			return err
+		}
 		link, err := s.newLink(tx, who.RoleID, &who.ID)
 		if err != nil {
 			return err
 		}
 		group, by := c.signedFor(who.RoleID)
-		if err := send(mail.Address{Name: who.Name, Email: who.Email}, group, by, link); err != nil {
+		if err := send(mail.Address{Name: who.Name, Email: who.Email}, hidden, group, by, link); err != nil {
 			return err
 		}
 	}
-	return send(mail.Address{Name: sender.Name(), Email: sender.Email}, "", "", "")
+	return send(mail.Address{Name: sender.Name(), Email: sender.Email}, nil, "", "", "")
+}
+
+// attachments are the sealed files that somebody is mailed who does not see the hidden documents.
+func (c *claimed) attachments(hidden map[string]bool) []mail.Attachment {
+	out := []mail.Attachment{}
+	for _, f := range c.files {
+		if !hidden[f.row.ID] {
+			out = append(out, mail.Attachment{Name: pdfName(f.row.Name), MIME: "application/pdf", BlobKey: f.key})
+		}
+	}
+	return append(out, mail.Attachment{Name: "Evidence summary.pdf", MIME: "application/pdf", BlobKey: c.summary})
+}
+
+// hiddenFromAll are the documents that none of a person's roles sees: he gets one mail for them all.
+func hiddenFromAll(tx *db.Tx, pkg, email string, followers []inviteeRow) (hidden map[string]bool, err error) {
+	for _, who := range followers {
+		if who.Email != email {
+			continue
+		}
+		his, err := hiddenFrom(tx, pkg, who.RoleID)
+		if err != nil {
+			return nil, err
+		}
+		if hidden == nil {
+			hidden = his
+			continue
+		}
+		maps.DeleteFunc(hidden, func(doc string, _ bool) bool { return !his[doc] })
+	}
+	return hidden, nil
 }
 
 // signedFor is the group of a role and who signed for it.

@@ -11,6 +11,7 @@ import (
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/pdf"
 )
 
 // send makes a draft a sent package and invites whose turn it is.
@@ -26,6 +27,12 @@ func (s *Signing) send(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	if err := s.readyToSend(tx, pkg); err != nil {
 		return err
 	}
+	if err := moved(tx, pkg, Sent); err != nil {
+		return err
+	}
+	if err := planExpiry(tx, pkg); err != nil {
+		return err
+	}
 	if _, err := record(tx, audit.Event{Type: "package.sent", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)}); err != nil {
 		return err
 	}
@@ -37,9 +44,10 @@ func (s *Signing) readyToSend(tx *db.Tx, pkg packageRow) error {
 	if n, err := db.One[int](tx, `select count(*) from documents where package_id = $1`, pkg.ID); err != nil || n == 0 {
 		return or(err, errs.New(errs.Unprocessable, "package.no_document", "A package needs a document to be sent.").On("documents"))
 	}
-	// The owner signs if he has an approval.
+	// The owner, and who is a member of an ad-hoc group, signs for himself if he has an approval.
 	if _, err := tx.Exec(`update roles set state = case when exists (select 1 from approvals a where a.role_id = roles.id and not a.disabled)
-		then 'open' else 'viewer' end where package_id = $1 and kind = 'owner'`, pkg.ID); err != nil {
+		then 'open' else 'viewer' end where package_id = $1
+			and (kind = 'owner' or exists (select 1 from adhoc_members m where m.member_id = roles.id))`, pkg.ID); err != nil {
 		return err
 	}
 	roles, err := rolesOf(tx, pkg.ID)
@@ -62,6 +70,9 @@ func (s *Signing) readyToSend(tx *db.Tx, pkg packageRow) error {
 }
 
 func (s *Signing) readyRole(tx *db.Tx, r roleRow) error {
+	if r.Kind == Person && r.Email == "" {
+		return errs.New(errs.Unprocessable, "role.no_signer", "It is not said who signs as %q.", r.Name).On("signers").With("role", r.OuterID)
+	}
 	n, err := db.One[int](tx, `select count(*) from approvals where role_id = $1 and not disabled`, r.ID)
 	if err != nil || n == 0 {
 		return or(err, errs.New(errs.Unprocessable, "role.no_approval", "The role %q has nothing to sign.", r.Name).
@@ -69,6 +80,9 @@ func (s *Signing) readyRole(tx *db.Tx, r roleRow) error {
 	}
 	if err := s.readyTexts(tx, r); err != nil {
 		return err
+	}
+	if r.Kind == AdHoc {
+		return s.readyAdHoc(tx, r)
 	}
 	if r.Kind != Group {
 		return s.drawable(r.signerName())
@@ -109,11 +123,17 @@ func (s *Signing) someoneCanSign(g directory.Group) (refused error) {
 // last signature it would be too late.
 func (s *Signing) readyTexts(tx *db.Tx, r roleRow) error {
 	fields, err := db.All[fieldRow](tx, `select f.* from fields f join approvals a on a.id = f.approval_id
-		where a.role_id = $1 and not a.disabled and f.type = 'INPUT'`, r.ID)
+		where a.role_id = $1 and not a.disabled and f.type <> 'SIGNATURE'`, r.ID)
 	if err != nil {
 		return err
 	}
 	for _, f := range fields {
+		if f.Type == "IMAGE" {
+			if err := readyCode(f); err != nil {
+				return err
+			}
+			continue
+		}
 		text := deref(f.Value)
 		if bound, ok := (spot{role: r}).bound(f.Binding, ""); ok {
 			text = bound
@@ -121,6 +141,14 @@ func (s *Signing) readyTexts(tx *db.Tx, r roleRow) error {
 		if err := s.drawable(oneLine(text)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// readyCode refuses a text that no QR code holds.
+func readyCode(f fieldRow) error {
+	if _, err := (pdf.QR{Text: deref(f.Value)}).Least(); err != nil {
+		return errs.New(errs.Unprocessable, "field.code", "The text of a QR code is too long to be drawn.").On(f.OuterID).Because(err)
 	}
 	return nil
 }
@@ -184,6 +212,9 @@ func planAll(tx *db.Tx, pkg packageRow, roles []roleRow) error {
 
 // inviteRole sends the mails of one role.
 func (s *Signing) inviteRole(tx *db.Tx, pkg packageRow, r roleRow, how asking) error {
+	if r.Kind == AdHoc {
+		return s.inviteAdHoc(tx, pkg, r, how)
+	}
 	if r.Kind != Group {
 		who, err := r.person(tx)
 		if err != nil {

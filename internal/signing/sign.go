@@ -22,7 +22,8 @@ const maxPoints = 10_000
 // Sign makes the visitor's signature on every approval of his role, ends his
 // lease for good, and queues the seal if it was the last (rules 4 and 9).
 // Errors: Conflict "lease.stale", "role.signed", "package.closed"; Invalid
-// "consent.missing", "mark.missing", "mark.malformed", "field.required".
+// "consent.missing", "mark.missing", "mark.malformed", "mark.drawn_needed",
+// "field.required", "field.value", "field.group", "attachment.missing".
 func (s *Signing) Sign(ctx context.Context, v Visit, in Submission) error {
 	var at spot
 	err := s.write(ctx, func(tx *db.Tx) error {
@@ -65,14 +66,14 @@ func (s *Signing) sign(tx *db.Tx, at spot, in Submission) error {
 	if at.role.ConsentBy == nil || *at.role.ConsentBy != at.me.ID {
 		return errs.New(errs.Invalid, "consent.missing", "Accept to sign electronically first.").On("consent")
 	}
-	if err := signApprovals(tx, at, in.Optional); err != nil {
+	if err := at.signApprovals(tx, in); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(`update roles set state = 'signed', signed_by = $2, signed_ms = clock_ms(), holder = null, stage = ''
 		where id = $1`, at.role.ID, at.me.ID); err != nil {
 		return err
 	}
-	if err := at.recordSignature(tx, name, in); err != nil {
+	if err := s.recordSignature(tx, at, name, in); err != nil {
 		return err
 	}
 	return s.afterSignature(tx, at.pkg)
@@ -145,54 +146,85 @@ func (m *Mark) checkStrokes() error {
 }
 
 // signApprovals signs the role's approvals: all that must be, and the optional ones that were chosen.
-func signApprovals(tx *db.Tx, at spot, optional []string) error {
-	rows, err := db.All[approvalRow](tx, `select * from approvals where role_id = $1 and not disabled order by position`, at.role.ID)
+func (at spot) signApprovals(tx *db.Tx, in Submission) error {
+	rows, err := at.approvals(tx)
 	if err != nil {
 		return err
 	}
-	signedAny := false
-	for _, a := range rows {
-		if a.Optional && !slices.Contains(optional, a.DocumentID+"/"+a.OuterID) {
-			continue
-		}
-		if err := requiredFilled(tx, a); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(`update approvals set signed_ms = clock_ms() where id = $1`, a.ID); err != nil {
-			return err
-		}
-		signedAny = true
-	}
-	if !signedAny {
+	rows = slices.DeleteFunc(rows, func(a approvalRow) bool {
+		return a.Optional && !slices.Contains(in.Optional, a.DocumentID+"/"+a.OuterID)
+	})
+	if len(rows) == 0 {
 		return errs.New(errs.Invalid, "approval.none", "Choose at least one place to sign.").On("optional")
+	}
+	if in.Mark.Kind != "drawn" {
+		if err := at.typedWillDo(tx, rows); err != nil {
+			return err
+		}
+	}
+	if err := at.checkInputs(tx, rows); err != nil {
+		return err
+	}
+	if err := at.attached(tx); err != nil {
+		return err
+	}
+	for _, a := range rows {
+		if _, err := tx.Exec(`update approvals set signed_ms = clock_ms(), accepted_ms = coalesce(accepted_ms, clock_ms()) where id = $1`, a.ID); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// requiredFilled refuses an approval with a required field left empty.
-func requiredFilled(tx *db.Tx, a approvalRow) error {
-	fields, err := db.All[fieldRow](tx, `select * from fields where approval_id = $1 and type = 'INPUT' and subtype <> 'LABEL' order by position`, a.ID)
-	if err != nil {
-		return err
+// approvals are those of the visitor's role, in order.
+func (at spot) approvals(tx *db.Tx) ([]approvalRow, error) {
+	return db.All[approvalRow](tx, `select a.* from approvals a join documents d on d.id = a.document_id
+		where a.role_id = $1 and not a.disabled order by d.position, d.id, a.position, a.id`, at.role.ID)
+}
+
+// typedWillDo refuses approvals that demand a drawn signature (OneSpan Sign, capture signatures).
+func (at spot) typedWillDo(tx *db.Tx, approvals []approvalRow) error {
+	demanded, err := at.drawnDemanded(tx, approvals)
+	if err == nil && demanded {
+		err = errs.New(errs.Invalid, "mark.drawn_needed", "Draw the signature: a typed one is not accepted here.").On("mark")
 	}
-	for _, f := range fields {
-		if f.validation().Required && deref(f.Value) == "" {
-			return errs.New(errs.Invalid, "field.required", "A field that must be filled is empty.").
-				On(a.DocumentID + "/" + a.OuterID + "/" + f.OuterID)
+	return err
+}
+
+func (at spot) drawnDemanded(tx *db.Tx, approvals []approvalRow) (bool, error) {
+	everywhere := at.pkg.ceremony().EnforceCaptureSignature
+	for _, a := range approvals {
+		n, err := db.One[int](tx, `select count(*) from fields where approval_id = $1 and type = 'SIGNATURE'
+			and subtype not in ('INITIALS', 'CHOOSE_INITIALS')
+			and ($2 or subtype in ('CAPTURE', 'RAW_CAPTURE', 'MOBILE_CAPTURE'))`, a.ID, everywhere || a.EnforceCapture)
+		if err != nil || n > 0 {
+			return n > 0, err
 		}
 	}
-	return nil
+	return false, nil
+}
+
+// attached refuses a signature while a file that the role must attach is missing or was rejected.
+func (at spot) attached(tx *db.Tx) error {
+	missing, err := db.All[string](tx, `select name from attachments where role_id = $1 and required and status <> 'COMPLETE'
+		order by position limit 1`, at.role.ID)
+	if err == nil && len(missing) > 0 {
+		err = errs.New(errs.Invalid, "attachment.missing", "Attach %q first.", missing[0]).On("attachments").With("attachment", missing[0])
+	}
+	return err
 }
 
 // recordSignature writes the signature and its audit event.
-func (at spot) recordSignature(tx *db.Tx, name string, in Submission) error {
+func (s *Signing) recordSignature(tx *db.Tx, at spot, name string, in Submission) error {
 	views, err := db.One[int](tx, `select count(*) from page_views where invitee_id = $1`, at.me.ID)
 	if err != nil {
 		return err
 	}
-	e := at.event("role.signed")
+	e := at.event("role.signed", "epoch", strconv.FormatInt(in.Epoch, 10), "mark", in.Mark.Kind, "page_images", strconv.Itoa(views))
 	e.Actor.Name = name
-	e.Detail = map[string]string{"epoch": strconv.FormatInt(in.Epoch, 10), "mark": in.Mark.Kind, "page_images": strconv.Itoa(views)}
+	if err := at.noteSender(tx, s.Authn, e.Detail); err != nil {
+		return err
+	}
 	id, err := record(tx, e)
 	if err != nil {
 		return err

@@ -52,6 +52,7 @@ func New(c Config) *Signing {
 	}
 	s := &Signing{Config: c, db: c.DB}
 	s.registerJobs()
+	c.Post.OnFailed(raiseBounce)
 	return s
 }
 
@@ -71,6 +72,7 @@ type packageRow struct {
 	EvidenceBlob                    *string
 	Kept                            string
 	EndedMs                         *int64
+	FoldedName, FoldedText          string // for searches and lists
 }
 
 // roleRow is a row of roles.
@@ -100,6 +102,7 @@ type roleRow struct {
 	Locked                               bool
 	Fails                                int
 	Kept                                 string
+	NotifiedMs                           *int64
 }
 
 // The states of a role.
@@ -110,9 +113,16 @@ const (
 	declinedRole = "declined"
 )
 
-// ofAccount finds a package of the principal's account; anybody else's does not exist.
+// ofAccount finds a package of the principal's account; anybody else's does not exist, nor one that only its owner
+// sees, nor for a signer's session any but its own.
 func ofAccount(tx *db.Tx, p authz.Principal, outerID string) (packageRow, error) {
 	row, err := db.One[packageRow](tx, `select * from packages where outer_id = $1 and account_id = $2`, outerID, p.Account)
+	if err == nil && (!p.Reaches(row.ID) || p.Kind != authz.Signer && row.Visibility == BySender && row.OwnerID != p.User) {
+		err = db.ErrNone
+	}
+	if err == nil && p.Kind == authz.Signer {
+		return row, sessionFollows(tx, p)
+	}
 	return row, orUnknown(err, "package", outerID)
 }
 

@@ -121,12 +121,18 @@ func (s *Signing) stamp(f fieldRow, sig signatureRow, at spot) []pdf.Item {
 		return nil
 	}
 	switch {
-	case f.Subtype == "INITIALS":
+	case f.Subtype == "INITIALS" || f.Subtype == "CHOOSE_INITIALS":
 		return drawMark(initialsOf(sig), f.LeftPt, f.TopPt, f.WidthPt, f.HeightPt)
 	case f.Type == "SIGNATURE":
 		return stampSignature(f, sig)
 	case f.Subtype == "CHECKBOX":
 		return stampCheck(f)
+	case f.Subtype == "RADIO":
+		return stampDot(f)
+	case f.Type == "IMAGE":
+		return stampCode(f)
+	case f.Subtype == "TEXTAREA":
+		return s.stampArea(f, deref(f.Value))
 	}
 	text := deref(f.Value)
 	if bound, ok := at.bound(f.Binding, db.Time(sig.SignedMs).Format("2006-01-02")); ok {
@@ -198,31 +204,71 @@ func stampCheck(f fieldRow) []pdf.Item {
 	}
 }
 
-// stampText writes a value, in lines where the field is a text area.
-func (s *Signing) stampText(f fieldRow, text string) []pdf.Item {
+// stampDot marks the chosen radio button.
+func stampDot(f fieldRow) []pdf.Item {
+	if deref(f.Value) != Checked {
+		return nil
+	}
+	centre := pdf.Point{X: f.LeftPt + f.WidthPt/2, Y: f.TopPt + f.HeightPt/2}
+	return []pdf.Item{pdf.Strokes{Paths: [][]pdf.Point{{centre}}, Width: min(f.WidthPt, f.HeightPt) * 0.55, Color: ink}}
+}
+
+// stampCode draws a QR code of the sender's. One that cannot be drawn was refused at sending.
+func stampCode(f fieldRow) []pdf.Item {
+	code := pdf.QR{X: f.LeftPt, Y: f.TopPt, Size: min(f.WidthPt, f.HeightPt), Text: deref(f.Value)}
+	if _, err := code.Least(); err != nil || code.Text == "" || f.Subtype != "QRCODE" {
+		return nil
+	}
+	return []pdf.Item{code}
+}
+
+// printSize is the size in which a field's text begins to be written.
+func printSize(f fieldRow, otherwise float64) float64 {
 	size := min(f.FontSize, mostFont)
 	if size <= 0 {
-		size = min(11, f.HeightPt*0.7)
+		size = otherwise
 	}
-	size = max(size, leastFont)
-	lines := []string{oneLine(text)}
-	if f.Subtype == "TEXTAREA" {
-		lines = nil
-		for paragraph := range strings.SplitSeq(strings.ReplaceAll(strings.ReplaceAll(text, "\r", ""), "\t", " "), "\n") {
-			lines = append(lines, s.Jail.Wrap(paragraph, size, f.WidthPt, false)...)
-		}
-		size = min(size, f.HeightPt/(float64(len(lines))*1.25))
+	return max(size, leastFont)
+}
+
+// stampText writes a value in one line.
+func (s *Signing) stampText(f fieldRow, text string) []pdf.Item {
+	if text = oneLine(text); strings.TrimSpace(text) == "" {
+		return nil
 	}
-	first := f.TopPt + f.HeightPt/2 + size*0.36
-	if f.Subtype == "TEXTAREA" {
-		first = f.TopPt + size
+	size := printSize(f, min(11, f.HeightPt*0.7))
+	return []pdf.Item{pdf.Text{X: f.LeftPt, Y: f.TopPt + f.HeightPt/2 + size*0.36, Size: size, String: text, Color: ink,
+		MaxWidth: f.WidthPt, MinSize: leastPrint}}
+}
+
+// Lines of a text area: their distance, and how much smaller print gets at a time until they fit.
+const (
+	leading = 1.25
+	shrink  = 0.92
+)
+
+// stampArea writes a value in lines no wider than the field, in print that gets smaller until they all fit.
+func (s *Signing) stampArea(f fieldRow, text string) []pdf.Item {
+	size := printSize(f, min(11, f.HeightPt*0.7))
+	lines := s.wrapped(text, size, f.WidthPt)
+	for float64(len(lines))*size*leading > f.HeightPt && size > leastFont {
+		size = max(leastFont, size*shrink)
+		lines = s.wrapped(text, size, f.WidthPt)
 	}
+	size = min(size, f.HeightPt/(float64(max(1, len(lines)))*leading))
 	var items []pdf.Item
 	for i, line := range lines {
 		if strings.TrimSpace(line) != "" {
-			items = append(items, pdf.Text{X: f.LeftPt, Y: first + float64(i)*size*1.25, Size: size, String: line, Color: ink,
+			items = append(items, pdf.Text{X: f.LeftPt, Y: f.TopPt + size + float64(i)*size*leading, Size: size, String: line, Color: ink,
 				MaxWidth: f.WidthPt, MinSize: leastPrint})
 		}
 	}
 	return items
+}
+
+func (s *Signing) wrapped(text string, size, width float64) (lines []string) {
+	for paragraph := range strings.SplitSeq(strings.NewReplacer("\r", "", "\t", " ").Replace(text), "\n") {
+		lines = append(lines, s.Jail.Wrap(paragraph, size, width, false)...)
+	}
+	return lines
 }

@@ -122,3 +122,36 @@ func TestCutNamesAndPositions(t *testing.T) {
 		check(t, err)
 	})
 }
+
+// Every kind of field comes onto the page, also where a text area is far too small for its text.
+func TestEveryFieldIsStamped(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		long := strings.Repeat("A long sentence about nothing at all. ", 100)
+		w, pkg, mary, l, doc := form(t, d, input("text", "TEXTFIELD", `{}`), input("area", "TEXTAREA", `{}`), input("box", "CHECKBOX", `{}`),
+			input("radio", "RADIO", `{"enum":["g"]}`), input("list", "LIST", `{"enum":["Crimson","Green"]}`), input("date", "DATEPICKER", `{}`),
+			signing.Field{OuterID: "code", Subtype: "QRCODE", Value: text("https://example.com/1")}, signing.Field{OuterID: "none", Subtype: "QRCODE", Value: text("")})
+		for field, value := range map[string]string{"text": "Typewritten", "area": "Firstline\nSecondline\n" + long, "box": "X", "radio": "X",
+			"list": "Crimson", "date": "2031-12-24"} {
+			check(t, w.signing.Fill(t.Context(), mary, l.Epoch, doc+"/approval0/"+field, value))
+		}
+		check(t, w.signing.Consent(t.Context(), mary, l.Epoch))
+		check(t, w.signing.Sign(t.Context(), mary, signing.Submission{Epoch: l.Epoch}))
+		w.settle()
+		_, file, err := w.signing.PDF(t.Context(), w.client, pkg, "doc")
+		check(t, err)
+		words, err := jail().Text(t.Context(), file, 0)
+		check(t, err)
+		seen := map[string]bool{}
+		for _, word := range words {
+			seen[word.Text] = true
+			if strings.HasPrefix(word.Text, "nothing") && word.Top+word.Height > 20+22+20+1 {
+				t.Fatalf("the text area spills over: %+v", word)
+			}
+		}
+		for _, want := range []string{"Typewritten", "Firstline", "Secondline", "Crimson", "2031-12-24"} {
+			if !seen[want] {
+				t.Errorf("%q is not on the page", want)
+			}
+		}
+	})
+}

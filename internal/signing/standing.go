@@ -126,8 +126,10 @@ func (at spot) ceremony(tx *db.Tx) (c Ceremony, err error) {
 		return c, err
 	}
 	c = Ceremony{PackageName: at.pkg.Name, SenderName: sender.Name(), AccountName: at.account.Known(), EmailMessage: at.pkg.EmailMessage,
-		GroupName: at.group(), Me: Me{Name: at.me.Name, Email: at.shown, Identified: at.identified()},
+		GroupName: at.group(), Me: Me{Name: at.me.Name, Email: at.shown, Identified: at.identified(), Locked: at.me.Locked, Host: at.host.Name},
 		Consent: Consent{Text: consentText}, Heartbeat: at.account.Settings.Heartbeat}
+	set := at.pkg.ceremony()
+	c.Decline, c.OptOut, c.InPerson, c.Copies = set.decline(), set.optOut(), set.InPerson, at.pkg.copies()
 	if at.role.ConsentBy != nil && *at.role.ConsentBy == at.me.ID {
 		c.Consent.Accepted = instant(at.role.ConsentMs)
 	}
@@ -144,15 +146,37 @@ func (at spot) ceremony(tx *db.Tx) (c Ceremony, err error) {
 		}
 		return c, refusal
 	}
-	docs, err := documentsOf(tx, at.pkg.ID, map[string]string{at.role.ID: at.role.OuterID}, names)
-	if err != nil {
+	if err := at.papers(tx, &c, names); err != nil {
 		return c, err
-	}
-	for _, d := range docs {
-		c.Documents = append(c.Documents, CeremonyDocument{ID: d.ID, Name: d.Name, Pages: d.Pages, Approvals: at.mine(d.Approvals, c.Standing)})
 	}
 	c.Others, err = at.progress(tx, names)
 	return c, err
+}
+
+// papers fills in the documents that the visitor may see, and what he is asked for on them and beside them.
+func (at spot) papers(tx *db.Tx, c *Ceremony, names map[string]string) error {
+	docs, err := documentsOf(tx, at.pkg.ID, map[string]string{at.role.ID: at.role.OuterID}, names)
+	if err != nil {
+		return err
+	}
+	hidden, err := hiddenFrom(tx, at.pkg.ID, at.role.ID)
+	if err != nil {
+		return err
+	}
+	for _, d := range docs {
+		if !hidden[d.ID] {
+			c.Documents = append(c.Documents, CeremonyDocument{ID: d.ID, Name: d.Name, Pages: d.Pages, Approvals: at.mine(d.Approvals, c.Standing)})
+		}
+	}
+	approvals, err := at.approvals(tx)
+	if err != nil {
+		return err
+	}
+	if c.DrawnOnly, err = at.drawnDemanded(tx, approvals); err != nil {
+		return err
+	}
+	c.Attachments, err = attachmentsOf(tx, at.role.ID)
+	return err
 }
 
 // consentText is asked of every signer before he signs.
@@ -169,6 +193,10 @@ func (at spot) mine(all []Approval, st Standing) []Approval {
 		for i, f := range a.Fields {
 			if text, bound := at.bound(f.Binding, st.Now.UTC().Format("2006-01-02")); bound {
 				a.Fields[i].Value = &text
+			}
+			if f.Subtype == "DATE" && at.role.State == open {
+				today := f.Rules().written(st.Now)
+				a.Fields[i].Value = &today
 			}
 		}
 		mine = append(mine, a)

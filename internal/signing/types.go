@@ -238,6 +238,7 @@ type NewRole struct {
 type NewSigner struct {
 	OuterID, Email, FirstName, LastName, Title, Company, Phone, Language string
 	Group                                                                string // the group's outer id
+	Open                                                                 bool   // nobody yet: the role of a template being copied
 	// AdHoc makes the role an ad-hoc group called FirstName; Members are signer ids of other roles.
 	AdHoc   bool
 	Members []string
@@ -265,15 +266,26 @@ type Change struct {
 	DeclineRole, DeclineReason string
 }
 
-// Query selects packages. Results are newest first.
+// Query selects packages that the caller sees. Results are newest first; what is empty selects nothing.
 type Query struct {
-	Status  []Status
-	Trashed *bool
-	Search  string // in name and description
-	Owner   string // sender's outer id
-	First   int    // 0-based
-	Limit   int    // at most 100; 0 is 10
-	Oldest  bool   // oldest first
+	Type       string // PACKAGE when empty
+	Status     []Status
+	Trashed    *bool  // nil: those that are not
+	Inbox      bool   // only what the caller himself is asked to sign now
+	Expiring   bool   // only what expires within ExpiringSoon
+	None       bool   // no package at all: what was asked contradicts itself
+	Search     string // in name and description, or where SearchIn says: name, description
+	SearchIn   string
+	Visibility string // ACCOUNT, SENDER
+	Owner      string // sender's outer id
+	OwnerEmail string
+	// Created and updated from a time on and before another.
+	CreatedFrom, CreatedBefore, UpdatedFrom, UpdatedBefore time.Time
+	Sort                                                   string // ByCreated when empty
+	Oldest                                                 bool   // ascending
+	First                                                  int    // 0-based
+	Limit                                                  int    // at most 100; 0 is 10
+	Bare                                                   bool   // without roles and documents
 }
 
 // Page is one page of a list and the number of all.

@@ -1,9 +1,11 @@
 package signing
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -21,7 +23,15 @@ func transitionRefused(from, to Status) error {
 
 // Update changes a package and, when a status is given, moves it. It refuses
 // (Invalid, "package.transition") a move the state machine does not have.
+//
+// A signer's session may only decline or opt out for its role (Denied "signer.decline_only"); what else it sends is not looked at.
 func (s *Signing) Update(ctx context.Context, p authz.Principal, id string, c Change) error {
+	if p.Kind == authz.Signer {
+		if c.Status != Declined && c.Status != OptedOut {
+			return errs.New(errs.Denied, "signer.decline_only", "A signer may decline or opt out, and change nothing else of the package.").On("status")
+		}
+		c = Change{Status: c.Status, DeclineRole: c.DeclineRole, DeclineReason: c.DeclineReason}
+	}
 	if err := checkChange(&c); err != nil {
 		return err
 	}
@@ -33,7 +43,7 @@ func (s *Signing) Update(ctx context.Context, p authz.Principal, id string, c Ch
 		if err := lockPackage(tx, &pkg); err != nil {
 			return err
 		}
-		if err := changeWords(tx, p, pkg, c); err != nil {
+		if err := changeWords(tx, p, &pkg, c); err != nil {
 			return err
 		}
 		if err := changeTrashed(tx, p, &pkg, c.Trashed); err != nil {
@@ -86,35 +96,43 @@ func checkChange(c *Change) error {
 	return nil
 }
 
-// changeWords changes what may change in any state until the package is finished.
-func changeWords(tx *db.Tx, p authz.Principal, pkg packageRow, c Change) error {
-	var due *int64
-	if c.Due != nil && !c.Due.IsZero() {
-		ms := c.Due.UnixMilli()
-		due = &ms
+// set is one member that a change gives: its column, the value and what it was.
+type set struct {
+	column string
+	given  bool
+	value  any
+	same   bool
+}
+
+func (c Change) sets(pkg packageRow) []set {
+	due := pkg.DueMs
+	if c.Due != nil {
+		due = wholeSeconds(*c.Due)
 	}
-	sets := []struct {
-		column string
-		given  bool
-		value  any
-		was    any
-	}{
-		{"name", c.Name != nil, deref(c.Name), pkg.Name},
-		{"description", c.Description != nil, deref(c.Description), pkg.Description},
-		{"email_message", c.EmailMessage != nil, deref(c.EmailMessage), pkg.EmailMessage},
-		{"language", c.Language != nil, deref(c.Language), pkg.Language},
-		{"visibility", c.Visibility != nil, deref(c.Visibility), pkg.Visibility},
-		{"autocomplete", c.Autocomplete != nil, deref(c.Autocomplete), pkg.Autocomplete},
-		{"due_ms", c.Due != nil, due, pkg.DueMs},
-		{"settings", c.Settings != nil, jsonText(c.Settings), pkg.Settings},
-		{"data", c.Data != nil, jsonText(c.Data), pkg.Data},
+	kept := merged(pkg.Kept, c.Kept)
+	return []set{
+		{"name", c.Name != nil, deref(c.Name), deref(c.Name) == pkg.Name},
+		{"description", c.Description != nil, deref(c.Description), deref(c.Description) == pkg.Description},
+		{"email_message", c.EmailMessage != nil, deref(c.EmailMessage), deref(c.EmailMessage) == pkg.EmailMessage},
+		{"language", c.Language != nil, deref(c.Language), deref(c.Language) == pkg.Language},
+		{"visibility", c.Visibility != nil, deref(c.Visibility), deref(c.Visibility) == pkg.Visibility},
+		{"autocomplete", c.Autocomplete != nil, deref(c.Autocomplete), deref(c.Autocomplete) == pkg.Autocomplete},
+		{"due_ms", c.Due != nil, due, same(due, pkg.DueMs)},
+		{"settings", c.Settings != nil, jsonText(c.Settings), sameJSON(jsonText(c.Settings), pkg.Settings)},
+		{"data", c.Data != nil, jsonText(c.Data), sameJSON(jsonText(c.Data), pkg.Data)},
+		{"kept", c.Kept != nil, kept, sameJSON(kept, pkg.Kept)},
 	}
+}
+
+// changeWords changes what may change in any state until the package is finished, and leaves pkg as it is afterwards.
+func changeWords(tx *db.Tx, p authz.Principal, pkg *packageRow, c Change) error {
+	was := *pkg
 	var changed []string
-	for _, set := range sets {
-		if !set.given || same(set.value, set.was) {
+	for _, set := range c.sets(was) {
+		if !set.given || set.same {
 			continue
 		}
-		if err := mayChange(tx, pkg, set.column); err != nil {
+		if err := mayChange(tx, was, set.column); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(`update packages set `+set.column+` = $1 where id = $2`, set.value, pkg.ID); err != nil {
@@ -125,9 +143,72 @@ func changeWords(tx *db.Tx, p authz.Principal, pkg packageRow, c Change) error {
 	if len(changed) == 0 {
 		return nil
 	}
-	_, err := record(tx, audit.Event{Type: "package.changed", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p),
+	var err error
+	if *pkg, err = db.One[packageRow](tx, `update packages set folded_name = $2, folded_text = $3 where id = $1 returning *`,
+		pkg.ID, folded(cmp.Or(deref(c.Name), was.Name)), folded(description(was, c))); err != nil {
+		return err
+	}
+	if err := recount(tx, &was, pkg); err != nil {
+		return err
+	}
+	if pkg.Status == Sent && !same(pkg.DueMs, was.DueMs) {
+		if err := planExpiry(tx, *pkg); err != nil {
+			return err
+		}
+	}
+	_, err = record(tx, audit.Event{Type: "package.changed", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p),
 		Detail: map[string]string{"members": strings.Join(changed, " ")}})
 	return err
+}
+
+func description(was packageRow, c Change) string {
+	if c.Description != nil {
+		return *c.Description
+	}
+	return was.Description
+}
+
+// merged is a column of stored members with those that are given in their place.
+func merged(was string, given json.RawMessage) string {
+	if given == nil {
+		return was
+	}
+	members := map[string]json.RawMessage{}
+	for _, text := range []string{was, string(given)} {
+		_ = json.Unmarshal([]byte(text), &members)
+	}
+	out, err := json.Marshal(members)
+	if err != nil {
+		return was
+	}
+	return string(out)
+}
+
+// sameJSON compares two JSON texts; an absent member and one that is null are the same, as surfaces show them.
+func sameJSON(a, b string) bool {
+	var x, y any
+	if json.Unmarshal([]byte(a), &x) != nil || json.Unmarshal([]byte(b), &y) != nil {
+		return a == b
+	}
+	return reflect.DeepEqual(withoutNulls(x), withoutNulls(y))
+}
+
+func withoutNulls(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, member := range v {
+			if member == nil {
+				delete(v, name)
+				continue
+			}
+			withoutNulls(member)
+		}
+	case []any:
+		for _, element := range v {
+			withoutNulls(element)
+		}
+	}
+	return v
 }
 
 // mayChange refuses to change what is finished, and the words under which somebody has signed already.
@@ -164,7 +245,11 @@ func changeTrashed(tx *db.Tx, p authz.Principal, pkg *packageRow, trashed *bool)
 	if trashed == nil || *trashed == pkg.Trashed {
 		return nil
 	}
+	was := *pkg
 	pkg.Trashed = *trashed
+	if err := recount(tx, &was, pkg); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(`update packages set trashed = $1 where id = $2`, *trashed, pkg.ID); err != nil {
 		return err
 	}
@@ -179,10 +264,13 @@ func changeTrashed(tx *db.Tx, p authz.Principal, pkg *packageRow, trashed *bool)
 	return err
 }
 
-// move carries out a change of status.
+// move carries out a change of status. A template is never sent, and what lies in the trash stays as it is.
 func (s *Signing) move(tx *db.Tx, p authz.Principal, pkg packageRow, c Change) error {
 	if c.Status == "" || c.Status == pkg.Status {
 		return nil
+	}
+	if pkg.Trashed || pkg.Type != Transaction {
+		return transitionRefused(pkg.Status, c.Status)
 	}
 	switch {
 	case pkg.Status == Draft && c.Status == Sent:
@@ -191,10 +279,10 @@ func (s *Signing) move(tx *db.Tx, p authz.Principal, pkg packageRow, c Change) e
 		return pause(tx, p, pkg)
 	case pkg.Status == Sent && c.Status == Completed:
 		return s.complete(tx, p, pkg)
-	case pkg.Status == Sent && c.Status == Declined:
+	case pkg.Status == Sent && (c.Status == Declined || c.Status == OptedOut):
 		return s.declineByAPI(tx, p, pkg, c)
-	case pkg.Status == Completed && c.Status == Archived, pkg.Status == Archived && c.Status == Completed:
-		return archive(tx, p, pkg, c.Status)
+	case pkg.Status == Completed && c.Status == Archived:
+		return archive(tx, p, pkg)
 	}
 	return transitionRefused(pkg.Status, c.Status)
 }
@@ -221,16 +309,22 @@ func pause(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	if _, err := tx.Exec(`update packages set status = 'DRAFT', sent_ms = null where id = $1`, pkg.ID); err != nil {
 		return err
 	}
+	if err := moved(tx, pkg, Draft); err != nil {
+		return err
+	}
 	_, err = record(tx, audit.Event{Type: "package.paused", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)})
 	return err
 }
 
-func archive(tx *db.Tx, p authz.Principal, pkg packageRow, to Status) error {
-	if _, err := tx.Exec(`update packages set status = $1 where id = $2`, to, pkg.ID); err != nil {
+func archive(tx *db.Tx, p authz.Principal, pkg packageRow) error {
+	if _, err := tx.Exec(`update packages set status = 'ARCHIVED' where id = $1`, pkg.ID); err != nil {
+		return err
+	}
+	if err := moved(tx, pkg, Archived); err != nil {
 		return err
 	}
 	_, err := record(tx, audit.Event{Type: "package.archived", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p),
-		Detail: map[string]string{"status": string(to)}})
+		Detail: map[string]string{"status": string(Archived)}})
 	return err
 }
 
@@ -240,7 +334,7 @@ func (s *Signing) complete(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	if err != nil {
 		return err
 	}
-	if n > 0 || pkg.Trashed { // the seal job passes over what lies in the trash
+	if n > 0 {
 		return transitionRefused(pkg.Status, Completed)
 	}
 	if _, err := record(tx, audit.Event{Type: "package.released", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)}); err != nil {
@@ -263,10 +357,14 @@ func (s *Signing) Delete(ctx context.Context, p authz.Principal, id string) erro
 		if blobs, err = blobsOf(tx, pkg); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`delete from packages where id = $1`, pkg.ID); err != nil {
+		// The event before the rows: who is told of it is found by them.
+		if _, err := record(tx, audit.Event{Type: "package.deleted", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)}); err != nil {
 			return err
 		}
-		_, err = record(tx, audit.Event{Type: "package.deleted", Account: pkg.AccountID, Package: pkg.ID, Actor: by(tx, p)})
+		if err := recount(tx, &pkg, nil); err != nil {
+			return err
+		}
+		_, err = tx.Exec(`delete from packages where id = $1`, pkg.ID)
 		return err
 	})
 	if err == nil {
@@ -300,5 +398,9 @@ func blobsOf(tx *db.Tx, pkg packageRow) ([]string, error) {
 			keys = append(keys, sealedKey(of, n))
 		}
 	}
-	return keys, err
+	if err != nil {
+		return nil, err
+	}
+	attached, err := attachedBlobs(tx, pkg.ID, "")
+	return append(keys, attached...), err
 }

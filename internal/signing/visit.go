@@ -18,9 +18,12 @@ type spot struct {
 	role    roleRow
 	me      inviteeRow
 	account directory.Account
-	how     authn.How // how this browser proved the person; empty before
-	moved   bool      // the person, a user, has another address now than the invitation
-	shown   string    // the person's address as others see it: the alias he has, else the invitation's
+	how     authn.How  // how this browser proved the person; empty before
+	moved   bool       // the person, a user, has another address now than the invitation
+	shown   string     // the person's address as others see it: the alias he has, else the invitation's
+	host    inviteeRow // on whose device he signs, of how inPerson
+	client  string     // the program that acts for him, of how byAPI and authn.BySession
+	browser string     // the browser's cookie; empty by API
 }
 
 // person is the visitor as authn knows people.
@@ -30,27 +33,46 @@ func (at spot) person() authn.Person {
 
 // group is the name of the group on whose behalf the visitor acts, or "".
 func (at spot) group() string {
-	if at.role.Kind == Group {
+	if at.role.isGroup() {
 		return at.role.FirstName
 	}
 	return ""
 }
+
+// isGroup tells that any of several persons signs for the role.
+func (r roleRow) isGroup() bool { return r.Kind == Group || r.Kind == AdHoc }
 
 // actor is the visitor as the audit log names him and as others will always see him: by the address shown now.
 func (at spot) actor() audit.Actor {
 	return audit.Person(deref(at.me.UserID), at.me.Name, at.shown, at.group(), at.identified())
 }
 
+// Ways to know a person that no mailbox proves.
+const (
+	inPerson authn.How = "in person" // he confirmed who he is on the device of another signer, the host
+	byAPI    authn.How = "api"       // a client of the account acts as its user
+)
+
 // identifiedAs words how a person was identified, for evidence.
 var identifiedAs = map[authn.How]string{
-	"":           "",
-	authn.ByCode: "code sent to the mailbox",
-	authn.ByLink: "personal link sent to the mailbox",
+	"":              "",
+	authn.ByCode:    "code sent to the mailbox",
+	authn.ByLink:    "personal link sent to the mailbox",
+	authn.BySession: "session made by the sender's application",
+	byAPI:           "client of the account that acts as this user",
 }
 
 // identified words how the visitor was identified. Where others see his alias, it does not
 // let them think that the alias's mailbox was proven.
 func (at spot) identified() string {
+	switch {
+	case at.how == inPerson:
+		return "in person on " + at.host.Name + "'s device"
+	case at.how == authn.ByLink && at.me.ByCopy:
+		return "personal link that the sender has a copy of"
+	case at.how == byAPI || at.how == authn.BySession:
+		return identifiedAs[at.how]
+	}
 	words := identifiedAs[at.how]
 	if words != "" && at.shown != at.me.Email {
 		words += " registered for this person"
@@ -62,15 +84,24 @@ func (at spot) identified() string {
 // group as a whole). Members of a group prove their mailbox as the account says;
 // a single signer's personal link is enough.
 func (at spot) identification() string {
-	if at.role.Kind == Group {
+	if at.role.isGroup() {
 		return at.account.Settings.MemberIdentification
 	}
 	return directory.Link
 }
 
-// event is an audit event about the visitor's act.
-func (at spot) event(kind string) audit.Event {
+// event is an audit event about the visitor's act; detail are names and values in turn.
+func (at spot) event(kind string, detail ...string) audit.Event {
 	e := audit.Event{Type: kind, Account: at.pkg.AccountID, Package: at.pkg.ID, Role: at.role.ID, Actor: at.actor()}
+	if at.client != "" {
+		detail = append(detail, "by_client", at.client)
+	}
+	for i := 0; i+1 < len(detail); i += 2 {
+		if e.Detail == nil {
+			e.Detail = map[string]string{}
+		}
+		e.Detail[detail[i]] = detail[i+1]
+	}
 	if at.shown != at.me.Email {
 		e.Personal = map[string]string{"mailbox": at.me.Email}
 	}
@@ -140,21 +171,32 @@ func (at spot) here() error {
 // visit finds the spot of a visit and refuses a browser that has not proved to be that person
 // (Unauthenticated: "identify.code", "identify.link"). It counts as activity of the browser's session.
 func (s *Signing) visit(tx *db.Tx, v Visit) (spot, error) {
-	at, err := standAt(tx, v.Handle)
-	if err != nil {
-		return at, err
-	}
-	at.how, err = s.Authn.Proof(tx, v.Browser, at.person(), at.pkg.ID, at.identification())
-	return at, at.namingWhom(err)
+	at, err := stand(tx, v, s.Authn.Proof)
+	return s.answeredFor(tx, v, at, err)
 }
 
 // glance is visit for reads: it does not prolong the browser's session.
-func (s *Signing) glance(tx *db.Tx, v Visit) (spot, error) {
+func (s *Signing) glance(tx *db.Tx, v Visit) (spot, error) { return stand(tx, v, s.Authn.Known) }
+
+// proof asks how a browser proved a person for a package, as mode demands it.
+type proof func(tx *db.Tx, browser string, p authn.Person, pkg, mode string) (authn.How, error)
+
+func stand(tx *db.Tx, v Visit, ask proof) (spot, error) {
 	at, err := standAt(tx, v.Handle)
 	if err != nil {
 		return at, err
 	}
-	at.how, err = s.Authn.Known(tx, v.Browser, at.person(), at.pkg.ID, at.identification())
+	at.browser = v.Browser
+	at.how, err = ask(tx, v.Browser, at.person(), at.pkg.ID, at.identification())
+	if errs.KindOf(err) == errs.Unauthenticated && at.pkg.ceremony().InPerson {
+		hosted, failed := at.hosted(tx, ask)
+		if failed != nil {
+			return at, failed
+		}
+		if hosted {
+			return at, nil
+		}
+	}
 	return at, at.namingWhom(err)
 }
 
@@ -169,6 +211,11 @@ func (at spot) namingWhom(err error) error {
 // holdMe refuses a visitor who is no longer who he was invited as (rules 6 and 11), and keeps him
 // so until the act is over.
 func (at spot) holdMe(tx *db.Tx) error {
+	if at.role.Kind == AdHoc {
+		if err := at.isAdHocMember(tx); err != nil {
+			return err
+		}
+	}
 	if at.me.UserID == nil {
 		return nil
 	}
@@ -184,11 +231,28 @@ func stillAsked(tx *db.Tx, role roleRow, who inviteeRow) (bool, error) {
 	return err == nil && asked(who), err
 }
 
-// follows refuses a visitor who may no longer see the documents: the sender has the package back,
-// or the visitor left the group and did not sign for it.
+// ended refuses what a link or page leads to no more: the package expired, or somebody opted out of it, before the visitor signed.
+func (at spot) ended() error {
+	if at.pkg.Status == Expired || at.pkg.Status == OptedOut {
+		if at.me.ID == "" || deref(at.role.SignedBy) != at.me.ID {
+			return closedPackage(at.pkg)
+		}
+	}
+	return nil
+}
+
+func closedPackage(pkg packageRow) error {
+	return errs.New(errs.Conflict, "package.closed", "This package is no longer being signed.").With("status", string(pkg.Status))
+}
+
+// follows refuses a visitor who may no longer see the documents: the sender has the package back, it
+// has ended, or the visitor left the group and did not sign for it.
 func (at spot) follows(tx *db.Tx) error {
 	if at.pkg.Trashed || at.pkg.Status == Draft {
-		return errs.New(errs.Conflict, "package.closed", "This package is no longer being signed.").With("status", string(at.pkg.Status))
+		return closedPackage(at.pkg)
+	}
+	if err := at.ended(); err != nil {
+		return err
 	}
 	asked, err := stillAsked(tx, at.role, at.me)
 	if err == nil && !asked {
@@ -204,7 +268,6 @@ func (s *Signing) refused(ctx context.Context, at spot, kind string, err error, 
 	if !ok || at.pkg.ID == "" {
 		return err
 	}
-	event := at.event(kind)
-	event.Detail = map[string]string{"what": e.What}
-	return errors.Join(err, audit.Refused(ctx, s.db, event, also...))
+	event := at.event(kind, "what", e.What)
+	return errors.Join(err, recordRefused(ctx, s.db, event, also...))
 }

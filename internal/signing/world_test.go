@@ -85,7 +85,7 @@ func newWorld(t *testing.T, d *dbtest.DB, identification string) *world {
 				(*f)()
 			}
 			b, err := directory.BrandOf(tx, account)
-			return mail.Brand(b), err
+			return mail.Brand{Name: b.Name, Logo: b.Logo}, err
 		}}}, d.DB, box, w.blobs.Get, w.queue, log)
 	check(t, err)
 	w.dir = directory.New(d.DB, w.post)

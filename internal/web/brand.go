@@ -15,6 +15,7 @@ type head struct {
 	Name    string // of the account, or the product's
 	Logo    string // address of a picture, or empty
 	Alt     string // what the picture is, in words
+	Theme   string // address of a stylesheet with the account's colours, or empty
 	Account bool   // the account has a name or logo of its own
 }
 
@@ -51,7 +52,7 @@ func (s *site) headOf(r *http.Request, view any) head {
 
 // accountHead is a brand as pages show it; Name is empty when it has none.
 func (s *site) accountHead(b directory.Brand) head {
-	h := head{Name: b.Name, Logo: s.logoURL(b.Logo), Alt: "Logo"}
+	h := head{Name: b.Name, Logo: s.logoURL(b.Logo), Alt: "Logo", Theme: themeURL(b.Theme)}
 	if b.Name != "" {
 		h.Alt = "Logo of " + b.Name
 	}

@@ -26,7 +26,7 @@ func (h *house) branding() mail.Branding {
 	return mail.Branding{
 		Of: func(tx *db.Tx, account string) (mail.Brand, error) {
 			b, err := directory.BrandOf(tx, account)
-			return mail.Brand(b), err
+			return mail.Brand{Name: b.Name, Logo: b.Logo}, err
 		},
 		Logo: func(ctx context.Context, digest string) (string, []byte, error) { return h.dir.Logo(ctx, digest) },
 	}

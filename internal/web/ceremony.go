@@ -14,7 +14,9 @@ type ceremonyPage struct {
 	signing.Ceremony
 	Handle, Nonce string
 	Initials      string
-	Sheets        []sheet // documents with their fields, on the signing page
+	Host          string           // the list of signers on this device, for who was handed it
+	Sheets        []sheet          // documents with their fields, on the signing page
+	Files         []attachmentView // what the role is asked to add, on the signing page
 }
 
 // ceremony shows the page that fits how the signing stands for this visitor.
@@ -31,10 +33,22 @@ func (s *site) ceremony(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	for i, one := range c.Others {
+		if one.Phase == "declined" && c.Standing.Package == signing.OptedOut {
+			c.Others[i].Phase = optedOut
+		}
+	}
 	page := ceremonyPage{Ceremony: c, Handle: v.Handle, Nonce: s.nonce(v.Browser, v.Handle)}
 	if here(r, c.Standing) {
 		page.Sheets, page.Initials = sheets(c), signing.Initials(c.Me.Name)
+		page.Files = attachmentViews(c.Attachments)
 		return s.render(w, r, http.StatusOK, "signing", page)
+	}
+	if page.Host = hostOf(r, c); page.Host != "" && c.Standing.Phase == "signed" {
+		return seeOther(w, r, page.Host)
+	}
+	if c.InPerson && c.Me.Host == "" && c.Standing.Package == signing.Sent {
+		return s.host(w, r, page)
 	}
 	return s.render(w, r, http.StatusOK, "standing", page)
 }

@@ -11,12 +11,15 @@
 //	GET  /sign/{handle}         by standing: code · lobby · waiting · signing page · signed · closed
 //	POST /sign/{handle}/code/send, …/code     the mailbox proof
 //	POST /sign/{handle}/take    with the page's nonce: a form (→ 303 …?lease={epoch}) or JSON (→ the lease)
-//	POST /sign/{handle}/beat, consent, fill, sign, decline     JSON, each with the epoch
+//	POST /sign/{handle}/beat, consent, fill, sign, decline, optout     JSON, each with the epoch
+//	POST /sign/{handle}/attach?epoch=&attachment=&name=     a file's bytes as application/octet-stream; detach JSON
+//	GET, POST /sign/{handle}/hand-over        in person: who takes the device confirms who he is
 //	POST /sign/{handle}/leave                 JSON ("finish later")
 //	POST /sign/{handle}/watch                 a form or JSON
 //	GET  /sign/{handle}/state                 how it stands, polled
 //	GET  /sign/{handle}/d/{doc}/{n}.png       a page as an image; {n}.json its words; copy the PDF
 //	GET  /logo/{digest}                       an account's logo, by what it holds
+//	GET  /theme/{colors}.css                  an account's colours, which stand in the address
 //	GET  /inbox · GET, POST /verify · GET /mailbox… · GET /assets/…
 //	GET  /openapi/{interface}, and its document at …{interface}.json          for developers
 //
@@ -29,7 +32,11 @@
 // on the way, like no answer.
 //
 // Pages about an invitation have the account's name and logo at their head, refusals
-// too; an inbox has them where all its packages are of one account.
+// too, and its colours; an inbox has them where all its packages are of one account.
+//
+// What a field asks for is hinted beside it as it is entered; the server's word on the
+// same value counts more. A group of radio buttons or check boxes is one question: one
+// stop of the guide, one of the required fields that are counted.
 //
 // # Keeping others out
 //

@@ -15,6 +15,7 @@ type sheet struct {
 	Pages    []sheetPage
 	// Acceptances are the approvals without a signature field: a box under the document.
 	Acceptances []acceptance
+	conditions  string // of all the visitor's fields
 }
 
 // sheetPage is one page and this role's fields on it. Sizes are PDF points.
@@ -37,21 +38,56 @@ type fieldView struct {
 	Label, Hint              string
 	Value, EnteredBy         string
 	Required, Optional       bool // Optional: the whole approval may be left out
+	Drawn                    bool // only a drawn mark will do
 	Left, Top, Width, Height float64
 	FontSize                 float64 // percent of the page's width
-	MaxLength                int     // 0: no limit
-	Pattern                  string
+	MinLength, MaxLength     int     // in characters; 0: no limit
+	Pattern, Message         string  // what the value must match; what the sender says when it does not do
 	Options                  []string
-	Group                    string // of a radio button
+	Group, GroupName         string // of radio buttons, or of check boxes that count together: as the sender calls it; unique
+	Minimum, Maximum         int    // of check boxes ticked in the group; 0: no limit
 }
+
+// fieldSet is what is asked for once on a page: one field, or a group that is one question.
+type fieldSet struct {
+	Grouped bool
+	Kind    string
+	Legend  string
+	Fields  []fieldView
+}
+
+// Sets are the fields in reading order, the members of a group together.
+func (p sheetPage) Sets() []fieldSet {
+	var out []fieldSet
+	at := map[string]int{}
+	for _, f := range p.Fields {
+		if f.Group == "" {
+			out = append(out, fieldSet{Kind: f.Kind, Fields: []fieldView{f}})
+			continue
+		}
+		n, ok := at[f.GroupName]
+		if !ok {
+			n, at[f.GroupName] = len(out), len(out)
+			out = append(out, fieldSet{Grouped: true, Kind: f.Kind, Legend: f.Group})
+		}
+		out[n].Fields = append(out[n].Fields, f)
+	}
+	return out
+}
+
+// Ticked tells whether a check box or radio button is.
+func (v fieldView) Ticked() bool { return v.Value == signing.Checked || v.Value == "true" }
 
 // kinds of fields by their subtype (Conga Sign documentation, field subtypes). An
 // unknown INPUT is shown as text.
 var kinds = map[string]string{
 	"INITIALS": "initials", "CHOOSE_INITIALS": "initials",
-	"TEXTFIELD": "text", "CUSTOMFIELD": "text", "TEXTAREA": "area", "CHECKBOX": "check", "RADIO": "radio",
-	"LIST": "list", "DATEPICKER": "date", "DATE": "date", "LABEL": "label", "QRCODE": "label",
+	"TEXTFIELD": "text", "CUSTOMFIELD": "label", "TEXTAREA": "area", "CHECKBOX": "check", "RADIO": "radio",
+	"LIST": "list", "DATEPICKER": "date", "DATE": "label", "LABEL": "label", "QRCODE": "label",
 }
+
+// drawnOnly are the subtypes whose mark is drawn by hand, never typed.
+var drawnOnly = map[string]bool{"CAPTURE": true, "MOBILE_CAPTURE": true, "RAW_CAPTURE": true}
 
 // words people read for a field that has no name of its own.
 var kindLabels = map[string]string{
@@ -62,22 +98,12 @@ var kindLabels = map[string]string{
 // maxFontSize in points: a field never shows larger text.
 const maxFontSize = 14
 
-// rule is what a field's validation asks (Conga Sign API, FieldValidation).
-type rule struct {
-	Required  bool     `json:"required"`
-	Disabled  bool     `json:"disabled"`
-	MaxLength int      `json:"maxLength"`
-	Pattern   string   `json:"pattern"`
-	Enum      []string `json:"enum"`
-	Group     string   `json:"group"`
-	Message   string   `json:"errorMessage"`
-}
-
 // sheets arranges the documents of a ceremony for the signing page.
 func sheets(c signing.Ceremony) []sheet {
 	out := make([]sheet, 0, len(c.Documents))
+	conditions := conditionsIn(c)
 	for n, d := range c.Documents {
-		s := sheet{ID: d.ID, Name: d.Name, Number: n + 1}
+		s := sheet{ID: d.ID, Name: d.Name, Number: n + 1, conditions: conditions}
 		for i, p := range d.Pages {
 			s.Pages = append(s.Pages, sheetPage{Number: i, Human: i + 1, Width: p.Width, Height: p.Height})
 		}
@@ -105,14 +131,43 @@ func (s *sheet) place(d signing.CeremonyDocument, a signing.Approval) {
 			continue
 		}
 		p := &s.Pages[f.Page]
-		p.Fields = append(p.Fields, viewField(*p, approval, a, f))
+		p.Fields = append(p.Fields, viewField(*p, d, a, s.open(f)))
 	}
 	if !bySignature {
 		s.Acceptances = append(s.Acceptances, acceptance{Key: approval, Name: a.Name, Optional: a.Optional})
 	}
 }
 
-func viewField(p sheetPage, approval string, a signing.Approval, f signing.Field) fieldView {
+// conditionsIn are the conditions of all fields of a ceremony, as they were sent.
+func conditionsIn(c signing.Ceremony) string {
+	var all strings.Builder
+	for _, d := range c.Documents {
+		for _, a := range d.Approvals {
+			for _, f := range a.Fields {
+				all.Write(f.Conditions)
+			}
+		}
+	}
+	return all.String()
+}
+
+// open is a field without the demands that a condition may change while the page is open: the server, which
+// carries out the conditions, is asked instead, and its word shown beside the field.
+func (s *sheet) open(f signing.Field) signing.Field {
+	if !strings.Contains(s.conditions, "'"+f.OuterID+"'") {
+		return f
+	}
+	rules := map[string]any{}
+	if json.Unmarshal(f.Validation, &rules) == nil && rules != nil {
+		delete(rules, "required")
+		delete(rules, "disabled")
+		f.Validation, _ = json.Marshal(rules)
+	}
+	return f
+}
+
+func viewField(p sheetPage, d signing.CeremonyDocument, a signing.Approval, f signing.Field) fieldView {
+	approval := d.ID + "/" + a.OuterID
 	v := fieldView{Key: approval + "/" + f.OuterID, Approval: approval, EnteredBy: f.EnteredBy, Optional: a.Optional,
 		Left: 100 * f.Left / p.Width, Top: 100 * f.Top / p.Height,
 		Width: 100 * f.Width / p.Width, Height: 100 * f.Height / p.Height}
@@ -123,12 +178,13 @@ func viewField(p sheetPage, approval string, a signing.Approval, f signing.Field
 	switch {
 	case f.Type == "SIGNATURE" && v.Kind != "initials":
 		v.Kind = "signature"
-	case f.Binding != "":
+	case f.Type != "SIGNATURE" && f.Binding != "":
 		v.Kind = "label" // signing fills it in
 	case v.Kind == "":
 		v.Kind = "text"
 	}
-	v.constrain(f)
+	v.Drawn = f.Type == "SIGNATURE" && (a.EnforceCaptureSignature || drawnOnly[f.Subtype])
+	v.constrain(d.ID, f)
 	v.Label, v.Hint = f.Name, f.Tooltip
 	if v.Label == "" {
 		v.Label = kindLabels[v.Kind]
@@ -141,27 +197,32 @@ func viewField(p sheetPage, approval string, a signing.Approval, f signing.Field
 	return v
 }
 
-// constrain reads the field's validation. One that cannot be read asks nothing
-// here: the server checks again.
-func (v *fieldView) constrain(f signing.Field) {
-	var r rule
-	if len(f.Validation) > 0 && json.Unmarshal(f.Validation, &r) != nil {
-		r = rule{}
-	}
+// constrain takes over what the field demands of its value, for hints: the server checks again.
+func (v *fieldView) constrain(document string, f signing.Field) {
+	r := f.Rules()
 	v.Required = r.Required || (f.Type == "SIGNATURE" && !v.Optional)
-	v.Pattern, v.Options, v.Group = r.Pattern, r.Enum, r.Group
-	if r.MaxLength > 0 && r.MaxLength < 1<<16 {
-		v.MaxLength = r.MaxLength
+	v.Pattern, v.Options, v.Message = r.Pattern, r.Options, r.Message
+	v.MinLength, v.MaxLength = length(r.MinLength), length(r.MaxLength)
+	if v.Kind == "date" {
+		v.Value = r.ISO(v.Value)
 	}
-	if v.Kind == "radio" && v.Group == "" && len(r.Enum) > 0 {
-		v.Group = r.Enum[0]
+	if v.Kind == "radio" || v.Kind == "check" {
+		v.Group, v.Minimum, v.Maximum = r.Group, r.Minimum, r.Maximum
 	}
-	if r.Disabled && f.Type == "INPUT" {
-		v.Kind = "label"
+	if v.Group != "" {
+		v.GroupName = document + " " + v.Kind + " " + v.Group
 	}
-	if r.Message != "" {
-		v.Hint = r.Message
+	if r.ReadOnly && f.Type == "INPUT" {
+		v.Kind, v.Group, v.GroupName = "label", "", ""
 	}
+}
+
+// length is a limit of characters that a page can use.
+func length(n int) int {
+	if n > 0 && n < 1<<16 {
+		return n
+	}
+	return 0
 }
 
 // readingOrder is from top to bottom, then from left to right; fields whose tops

@@ -222,7 +222,7 @@ func agreement(group string) signing.NewPackage {
 	return signing.NewPackage{Name: "Supply agreement 2027", EmailMessage: "Please sign by Friday.\nCall me if anything is unclear.", Send: true,
 		Roles: []signing.NewRole{{OuterID: "pharmacist", Name: "Pharmacist", Type: "SIGNER", Signer: signing.NewSigner{Group: group}}},
 		Documents: []signing.NewDocument{{OuterID: "contract", Name: "Supply agreement", PDF: samplePDF(2), Approvals: []signing.Approval{
-			{OuterID: "main", Role: "pharmacist", Fields: []signing.Field{field("signature", "SIGNATURE", "CAPTURE", 500), name, text, note, duty}},
+			{OuterID: "main", Role: "pharmacist", Fields: []signing.Field{field("signature", "SIGNATURE", "FULLNAME", 500), name, text, note, duty}},
 			{OuterID: "annex", Role: "pharmacist", Fields: []signing.Field{second}},
 		}}}}
 }

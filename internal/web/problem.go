@@ -33,6 +33,7 @@ var problemTitles = map[int]string{
 var endings = map[string]struct{ title, detail, advice string }{
 	"visit.unknown": {"This package is no longer there", "It was deleted, most likely by its sender, who can tell you more. There is nothing left for you to do here.", ""},
 	"member.moved":  {"This invitation went to an old address", "", ""},
+	"signer.locked": {"You are locked out of this package", "", ""},
 	"role.viewer":   {"There is nothing for you to sign", "", ""},
 	"name.glyphs": {"Your name cannot be written into the document", "",
 		" Please ask the sender, or whoever looks after this server, to enter your name in a script the server has fonts for. Then open the link again."},

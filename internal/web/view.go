@@ -33,7 +33,8 @@ func (s *site) frame(r *http.Request, view any) frame {
 func (s *site) loadPages() (map[string]*template.Template, error) {
 	shared, err := template.New("").Funcs(template.FuncMap{
 		"asset": s.assets.url, "moment": moment, "machine": machine, "progress": progressView, "plural": plural,
-		"account": s.accountHead,
+		"account": s.accountHead, "refusal": refusalView,
+		"phaseWords": func(phase string) string { return stepWords[phase] },
 	}).ParseFS(templateFiles, "templates/layout.tmpl", "templates/parts.tmpl")
 	if err != nil {
 		return nil, err
@@ -78,9 +79,12 @@ type step struct {
 	IsDone bool
 }
 
+// optedOut is the phase of a role whose person declined because he does not sign electronically.
+const optedOut = "opted"
+
 var stepWords = map[string]string{
 	"signed": "Signed", "held": "Being signed", "mine": "Being signed", "declined": "Declined",
-	"free": "To be signed", "waiting": "Waits for others", "closed": "Closed",
+	optedOut: "Opted out", "free": "To be signed", "waiting": "Waits for others", "closed": "Closed",
 }
 
 // progressView words the progress of a package's roles.
@@ -89,6 +93,9 @@ func progressView(roles []signing.Progress) []step {
 	for i, p := range roles {
 		steps[i] = step{Name: p.Name, Mine: p.IsMine, State: p.Phase, Words: stepWords[p.Phase],
 			By: p.By, At: p.At, IsDone: p.Phase == "signed"}
+		if p.Phase == optedOut {
+			steps[i].State = "declined"
+		}
 	}
 	return steps
 }

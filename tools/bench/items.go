@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // item is one kind of request, and what it is held against.
@@ -19,6 +18,8 @@ type item struct {
 	noSQL, fewCommits bool
 	// requests makes them anew for each round.
 	requests func(*bench) (source, error)
+	// grows says that the cost must not follow the number of users or packages.
+	grows bool
 	// floor is what the floor does, given the server's answer to a request.
 	floor func(*bench, answer) (work, error)
 }
@@ -44,7 +45,7 @@ var items = []item{
 		}, floor: kind("answer")},
 	{id: "B2c", work: "validate_token, cold / bare, form + 1 Ed25519 check", status: 200, goal: always(0.8), noSQL: true,
 		requests: validateCold, floor: verifying},
-	{id: "B5", work: "get user / raw select", status: 200, goal: always(0.7), requests: getUser, floor: selectUser},
+	{id: "B5", work: "get user / raw select", status: 200, goal: always(0.7), grows: true, requests: getUser, floor: selectUser},
 	{id: "B6", work: "list 100 accounts / raw select", status: 200,
 		requests: func(b *bench) (source, error) {
 			return same(request("GET", embed+"/accounts?pageSize=100", "", b.tenant.bearer, "")), nil
@@ -56,7 +57,43 @@ var items = []item{
 	{id: "B4", work: "create user / raw durable insert of its rows", status: 201, fewCommits: true,
 		goal:     map[string]float64{"sqlite": 0.6, "postgres": 0.8},
 		requests: createUser, floor: inserting(func(t *tenant) []row { return t.userRows })},
+	{id: "P-get", work: "get a package / raw select of its row", status: 200, grows: true, requests: getPackage, floor: selectPackage},
+	{id: "P-list", work: "list 100 packages, newest first / raw select of their rows", status: 200, grows: true,
+		requests: func(b *bench) (source, error) {
+			return same(request("GET", "/api/packages?from=1&to=100", "", b.tenant.desk.bearer, "")), nil
+		}, floor: selectPackages},
+	{id: "P-new1", work: "create a package, PDF of 1 page / raw insert of its rows", status: 200, requests: createPackage(1), floor: insertingPackage},
+	{id: "P-new20", work: "the same, PDF of 20 pages", status: 200, requests: createPackage(20), floor: insertingPackage},
 }
+
+// getPackage gets packages in random order.
+func getPackage(b *bench) (source, error) {
+	ids := b.tenant.desk.many
+	raw := request("GET", "/api/packages/"+ids[0], "", b.tenant.desk.bearer, "")
+	return b.patched(raw, ids[0], func(conn, n int) string { return ids[(conn*7919+n*b.options.conns)%len(ids)] })
+}
+
+func selectPackage(_ *bench, a answer) (work, error) {
+	k := a.work("select")
+	k.ByPath = true
+	k.Query = `select * from packages where outer_id = $1`
+	return k, nil
+}
+
+func selectPackages(b *bench, a answer) (work, error) {
+	k := a.work("select")
+	k.Args = []string{b.tenant.desk.account}
+	k.Query = `select * from packages where account_id = $1 order by created_ms desc, id desc limit 100`
+	return k, nil
+}
+
+func createPackage(pages int) func(*bench) (source, error) {
+	return func(b *bench) (source, error) { return same(b.tenant.desk.create(pages)), nil }
+}
+
+var insertingPackage = inserting(func(t *tenant) []row {
+	return t.desk.rows(append(packageTables, "audit_events", "audit_personal")...)
+})
 
 func same(raw []byte) source { return func(int, int) []byte { return raw } }
 
@@ -182,35 +219,43 @@ func createUser(b *bench) (source, error) {
 	})
 }
 
-// tenfold is B5 held against the same server on a tenth of the users.
-func (b *bench) tenfold(ctx context.Context, dir string) (r result, err error) {
-	at := slices.IndexFunc(items, func(it item) bool { return it.id == "B5" })
+// tenfold holds what must not grow against the same server on a tenth of the users and packages.
+func (b *bench) tenfold(ctx context.Context, dir string) (out []result, err error) {
 	big := b.options
-	big.users *= 10
+	big.users, big.packages = 10*big.users, 10*big.packages
 	d, err := newDatabase(ctx, b.tenant.db.Engine, dir, "tenfold")
 	if err != nil {
-		return r, err
+		return out, err
 	}
 	defer d.drop() //nolint:errcheck // a scratch database
 	many, err := newTenant(ctx, big, d, dir)
 	if err != nil {
-		return r, err
+		return out, err
 	}
 	defer many.pool.Close()
 	large := *b
 	large.tenant, large.cold, large.subjects = many, nil, nil
 	if large.ours, err = startChild("role-server", many.config, b.options.conns); err != nil {
-		return r, err
+		return out, err
 	}
 	defer large.ours.stop() //nolint:errcheck // it has been measured
 	if err := many.signIn(large.ours); err != nil {
-		return r, err
+		return out, err
 	}
-	few, err := getUser(b)
-	if err != nil {
-		return r, err
+	for _, it := range items {
+		if !it.grows || !b.options.wants(it.id) {
+			continue
+		}
+		few, err := it.requests(b)
+		if err != nil {
+			return out, err
+		}
+		it.id, it.work, it.goal = it.id+" x10", it.work+" … among 10 × as many / among as many", always(0.9)
+		r, err := large.compare(ctx, it, side{b.ours, b.tenant.db.Name, few})
+		if err != nil {
+			return out, fmt.Errorf("%s: %w", it.id, err)
+		}
+		out = append(out, r)
 	}
-	it := items[at]
-	it.id, it.work, it.goal = "B5x10", "get user among 10 × as many / among as many", always(0.9)
-	return large.compare(ctx, it, side{b.ours, b.tenant.db.Name, few})
+	return out, nil
 }

@@ -29,12 +29,12 @@ import (
 
 // options are the command line.
 type options struct {
-	conns, rounds, users, accounts int
-	slice                          time.Duration
-	engines                        []string
-	only                           []string
-	quick, tenfold                 bool
-	profiles                       string
+	conns, rounds, users, accounts, packages int
+	slice                                    time.Duration
+	engines                                  []string
+	only                                     []string
+	quick, tenfold                           bool
+	profiles                                 string
 }
 
 // wants reports whether an item is to be run.
@@ -87,14 +87,15 @@ func parse(args []string) (o options, err error) {
 	only := f.String("only", "", "items to run by the beginnings of their ids, e.g. B1,B3")
 	f.IntVar(&o.users, "users", 100_000, "users in the directory")
 	f.IntVar(&o.accounts, "accounts", 10_000, "accounts of the partner")
+	f.IntVar(&o.packages, "packages", 10_000, "packages of the account that sends")
 	f.BoolVar(&o.quick, "quick", false, "one round of one second an item, few users: does it work at all")
-	f.BoolVar(&o.tenfold, "tenfold", false, "also get a user among ten times as many")
+	f.BoolVar(&o.tenfold, "tenfold", false, "also read among ten times as many users and packages")
 	f.StringVar(&o.profiles, "cpuprofile", "", "folder for a processor profile of the server for each item")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
 	if o.quick {
-		o.rounds, *seconds, o.users, o.accounts = 1, 0.5, min(o.users, 5_000), min(o.accounts, 1_000)
+		o.rounds, *seconds, o.users, o.accounts, o.packages = 1, 0.5, min(o.users, 5_000), min(o.accounts, 1_000), min(o.packages, 1_000)
 	}
 	o.slice = time.Duration(*seconds * float64(time.Second))
 	if *only != "" {
@@ -108,7 +109,7 @@ func parse(args []string) (o options, err error) {
 	default:
 		return o, fmt.Errorf("-engine %s: sqlite, postgres or both", *engine)
 	}
-	if f.NArg() > 0 || o.conns < 1 || o.rounds < 1 || o.users < 10 || o.accounts < 10 || *seconds <= 0 {
+	if f.NArg() > 0 || o.conns < 1 || o.rounds < 1 || o.users < 10 || o.accounts < 10 || o.packages < 200 || *seconds <= 0 {
 		return o, errors.New("every number must be positive, and there are no arguments beside the flags")
 	}
 	return o, nil

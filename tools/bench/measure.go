@@ -66,11 +66,11 @@ func onEngine(ctx context.Context, o options, engine string) (out []result, err 
 		}
 		out = append(out, r)
 		fmt.Fprintf(os.Stderr, "%s %s: %.0f/s, floor %.0f/s, ratio %.2f\n", it.id, engine, r.ours.rate, r.floor.rate, r.ratio)
-		if it.id == "B5" && o.tenfold {
-			if r, err = b.tenfold(ctx, dir); err != nil {
-				return out, fmt.Errorf("tenfold: %w", err)
-			}
-			out = append(out, r)
+	}
+	if o.tenfold {
+		grown, err := b.tenfold(ctx, dir)
+		if out = append(out, grown...); err != nil {
+			return out, fmt.Errorf("tenfold: %w", err)
 		}
 	}
 	return out, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -66,6 +67,7 @@ type shared struct {
 
 // act is rows to write and who waits for it.
 type act struct {
+	rows       []row
 	statements []*sql.Stmt
 	values     [][]any
 	end        chan error
@@ -81,7 +83,7 @@ func (s *shared) inserter(rows []row) (func() error, error) {
 		statements = append(statements, statement)
 	}
 	return func() error {
-		a := &act{statements: statements, end: make(chan error, 1)}
+		a := &act{rows: rows, statements: statements, end: make(chan error, 1)}
 		made := map[int]any{}
 		for _, r := range rows {
 			a.values = append(a.values, r.values(made))
@@ -111,7 +113,7 @@ func (s *shared) batch(acts *[]*act) error {
 		for i, statement := range a.statements {
 			if _, err := statement.ExecContext(ctx, a.values[i]...); err != nil {
 				_, undo := s.conn.ExecContext(ctx, "rollback")
-				return errors.Join(err, undo)
+				return errors.Join(fmt.Errorf("insert into %s: %w", a.rows[i].Table, err), undo)
 			}
 		}
 		a = nil

@@ -40,6 +40,7 @@ type tenant struct {
 	accountRows, userRows, exchangeRows []row // what one of these writes
 	ids                                 []string
 	emails                              []string
+	desk                                *desk
 }
 
 // configure is the shipped server's configuration with a database.
@@ -66,6 +67,9 @@ func newTenant(ctx context.Context, o options, d database, dir string) (t *tenan
 		return t, err
 	}
 	if _, err = rooms.Directory.VouchDomain(ctx, organisation, domain); err != nil {
+		return t, err
+	}
+	if t.desk, err = openDesk(ctx, rooms); err != nil {
 		return t, err
 	}
 	if t.pool, err = d.open(2); err != nil {
@@ -120,7 +124,10 @@ func (t *tenant) onboard(ctx context.Context, c *child, rooms *server.Rooms) (er
 		_, err := c.get(t.exchange(emails[0]), 200, "access_token")
 		return err
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return t.observeDesk(ctx, c)
 }
 
 // observe does an act three times and returns the rows that one writes; the
@@ -140,10 +147,12 @@ func (t *tenant) observe(ctx context.Context, act func() error) ([]row, error) {
 	return template(seen[1].grown(seen[0]), seen[2].grown(seen[1]))
 }
 
-// signIn gets a technical token.
+// signIn gets a token for each side.
 func (t *tenant) signIn(c *child) (err error) {
-	t.bearer, err = c.get(t.technicalToken(), 200, "access_token")
-	return err
+	if t.bearer, err = c.get(t.technicalToken(), 200, "access_token"); err != nil {
+		return err
+	}
+	return t.desk.signIn(c)
 }
 
 func (t *tenant) technicalToken() []byte {
@@ -180,6 +189,9 @@ func (t *tenant) fill(ctx context.Context, o options) error {
 		return err
 	}
 	if err := t.db.fill(ctx, t.pool, of(t.userRows, "users", "user_addresses"), o.users-3); err != nil {
+		return err
+	}
+	if err := t.fillDesk(ctx, o.packages); err != nil {
 		return err
 	}
 	if !o.quick {

@@ -22,6 +22,8 @@ type Client struct {
 	URL string
 	// Authorization header; empty sends none.
 	Authorization string
+	// Cookie header; empty sends none.
+	Cookie string
 	// Golden, when set, records the calls that name a route.
 	Golden *Golden
 	// Check, when set, sees every call and its answer.
@@ -60,7 +62,7 @@ func (c Client) Do(call Call) Answer {
 	if err != nil {
 		c.T.Fatal(err)
 	}
-	for name, value := range map[string]string{"Content-Type": call.Media, "Authorization": c.Authorization} {
+	for name, value := range map[string]string{"Content-Type": call.Media, "Authorization": c.Authorization, "Cookie": c.Cookie} {
 		if value != "" {
 			req.Header.Set(name, value)
 		}

@@ -1,6 +1,7 @@
 package congasign
 
 import (
+	"encoding/xml"
 	"maps"
 	"slices"
 	"strings"
@@ -12,19 +13,20 @@ import (
 
 // auditOut is a package's audit trail, in kebab case; every member of an event is always there.
 type auditOut struct {
-	PackageID string     `json:"package-id"`
-	Events    []eventOut `json:"audit-events"`
+	XMLName   xml.Name   `json:"-" xml:"audit"`
+	PackageID string     `json:"package-id" xml:"package-id"`
+	Events    []eventOut `json:"audit-events" xml:"audit-events>audit-event"`
 }
 
 type eventOut struct {
-	Type       string `json:"type"`
-	DateTime   date   `json:"date-time"`
-	Target     string `json:"target"`
-	TargetType string `json:"target-type"`
-	User       string `json:"user"`
-	UserEmail  string `json:"user-email"`
-	UserIP     string `json:"user-ip"`
-	Data       string `json:"data"`
+	Type       string `json:"type" xml:"type"`
+	DateTime   date   `json:"date-time" xml:"date-time"`
+	Target     string `json:"target" xml:"target"`
+	TargetType string `json:"target-type" xml:"target-type"`
+	User       string `json:"user" xml:"user"`
+	UserEmail  string `json:"user-email" xml:"user-email"`
+	UserIP     string `json:"user-ip" xml:"user-ip"`
+	Data       string `json:"data" xml:"data"`
 }
 
 // vocabulary gives our events the vendor's types and targets (OneSpan Sign,
@@ -60,6 +62,10 @@ func (s *surface) trail(r *api.Request) (api.Answer, error) {
 	out := auditOut{PackageID: p.OuterID, Events: []eventOut{}}
 	for _, record := range records {
 		out.Events = append(out.Events, wordEvents(record, p)...)
+	}
+	if wantsMedia(r, "application/xml") || wantsMedia(r, "text/xml") {
+		text, err := xml.Marshal(out)
+		return api.Answer{File: &api.File{Media: "application/xml", Bytes: append([]byte(xml.Header), text...)}}, err
 	}
 	return api.Answer{JSON: out}, nil
 }

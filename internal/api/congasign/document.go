@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"countersign.dev/internal/api"
 	"countersign.dev/internal/authz"
@@ -12,13 +14,31 @@ import (
 )
 
 func (s *surface) documentRoutes() []api.Route {
+	const (
+		all = "/packages/{package}/documents"
+		one = all + "/{document}"
+	)
+	editing := func(method, path string, body int64, handle func(*api.Request) (api.Answer, error)) api.Route {
+		return api.Route{Method: method, Path: path, Right: authz.Sign, Body: body, Handle: handle}
+	}
+	reading := func(path string, handle func(*api.Request) (api.Answer, error)) api.Route {
+		return api.Route{Method: "GET", Path: path, Right: authz.Sign, Or: authz.SignOwn, Handle: handle}
+	}
 	return []api.Route{
-		{Method: "POST", Path: "/packages/{package}/documents", Right: authz.Sign, Body: maxUpload, Handle: s.addDocuments},
-		{Method: "GET", Path: "/packages/{package}/documents/zip", Right: authz.Sign, Handle: s.zipDocuments},
-		{Method: "GET", Path: "/packages/{package}/documents/{document}", Right: authz.Sign, Handle: s.getDocument},
-		{Method: "DELETE", Path: "/packages/{package}/documents/{document}", Right: authz.Sign, Handle: s.deleteDocument},
-		{Method: "GET", Path: "/packages/{package}/documents/{document}/pdf", Right: authz.Sign, Handle: s.documentPDF},
-		{Method: "GET", Path: "/packages/{package}/documents/{document}/original", Right: authz.Sign, Handle: s.originalDocument},
+		editing("POST", all, maxUpload, s.addDocuments),
+		editing("PUT", all, maxPayload, s.reorderDocuments),
+		editing("DELETE", all, 0, s.deleteDocuments),
+		reading(all+"/zip", s.zipDocuments),
+		editing("GET", all+"/visibility", 0, s.getVisibility),
+		editing("POST", all+"/visibility", maxPayload, s.setVisibility),
+		editing("POST", all+"/localize-consent", 0, s.localizeConsent),
+		reading(one, s.getDocument),
+		editing("PUT", one, maxUpload, s.changeDocument),
+		editing("POST", one, maxUpload, s.changeDocument),
+		editing("DELETE", one, 0, s.deleteDocument),
+		reading(one+"/pdf", s.documentPDF),
+		reading(one+"/original", s.originalDocument),
+		reading(one+"/pages/{page}", s.documentPage),
 	}
 }
 
@@ -47,10 +67,11 @@ func (s *surface) addDocuments(r *api.Request) (api.Answer, error) {
 	for _, d := range added {
 		out = append(out, wordDocument(d))
 	}
+	header := documentNotices(added...)
 	if !array && len(out) == 1 {
-		return api.Answer{JSON: out[0]}, nil
+		return api.Answer{JSON: out[0], Header: header}, nil
 	}
-	return api.Answer{JSON: out}, nil
+	return api.Answer{JSON: out, Header: header}, nil
 }
 
 func (s *surface) getDocument(r *api.Request) (api.Answer, error) {
@@ -66,8 +87,89 @@ func (s *surface) deleteDocument(r *api.Request) (api.Answer, error) {
 	return noContent(s.signing.DeleteDocument(r.Context(), r.Principal, r.Path("package"), r.Path("document")))
 }
 
+// deleteDocuments takes an array of ids; all go, or none.
+func (s *surface) deleteDocuments(r *api.Request) (api.Answer, error) {
+	var ids []string
+	if err := r.JSON(&ids); err != nil {
+		return api.Answer{}, err
+	}
+	if len(ids) == 0 || len(ids) > maxElements {
+		return api.Answer{}, errs.New(errs.Invalid, "document.none", "The body names the documents to delete, at most %d.", maxElements).On("documents")
+	}
+	return noContent(s.signing.DeleteDocuments(r.Context(), r.Principal, r.Path("package"), ids))
+}
+
+// changeDocument renames a document or changes what else the body has; a file in it takes the document's place.
+func (s *surface) changeDocument(r *api.Request) (api.Answer, error) {
+	up, err := readUpload(r)
+	if err != nil {
+		return api.Answer{}, err
+	}
+	var in documentChangeIn
+	if err := api.Decode(up.payload, &in); err != nil {
+		return api.Answer{}, err
+	}
+	change, err := in.core()
+	if err != nil {
+		return api.Answer{}, err
+	}
+	if change.PDF, err = up.one(in.Base64Content); err != nil {
+		return api.Answer{}, err
+	}
+	d, err := s.signing.ChangeDocument(r.Context(), r.Principal, r.Path("package"), r.Path("document"), change)
+	return api.Answer{JSON: wordDocument(d), Header: documentNotices(d)}, err
+}
+
+// reorderDocuments takes documents with their new index. The consent always comes first, so it is passed over.
+func (s *surface) reorderDocuments(r *api.Request) (api.Answer, error) {
+	var in []struct {
+		ID    string `json:"id"`
+		Index *int   `json:"index"`
+	}
+	if err := r.JSON(&in); err != nil {
+		return api.Answer{}, err
+	}
+	var order []signing.Place
+	for _, d := range in {
+		if d.ID == signing.ConsentID {
+			continue
+		}
+		if d.Index == nil {
+			return api.Answer{}, errs.New(errs.Invalid, "document.no_index", "Every document needs its index.").On("documents.index")
+		}
+		if err := within("documents.index", float64(*d.Index), 0, 10_000); err != nil {
+			return api.Answer{}, err
+		}
+		order = append(order, signing.Place{Document: d.ID, Index: *d.Index})
+	}
+	if err := s.signing.ReorderDocuments(r.Context(), r.Principal, r.Path("package"), order); err != nil {
+		return api.Answer{}, err
+	}
+	p, err := s.signing.Get(r.Context(), r.Principal, r.Path("package"))
+	return api.Answer{JSON: wordPackage(p).Documents}, err
+}
+
+// documentPage is a page as a PNG; pages count from 0.
+func (s *surface) documentPage(r *api.Request) (api.Answer, error) {
+	page, err := strconv.Atoi(strings.TrimSuffix(r.Path("page"), ".png"))
+	if err != nil {
+		return api.Answer{}, errs.New(errs.NotFound, "page.unknown", "The document has no such page.")
+	}
+	png, err := s.signing.PagePNG(r.Context(), r.Principal, r.Path("package"), r.Path("document"), page)
+	return file("page-"+strconv.Itoa(page)+".png", "image/png", png), err
+}
+
+// flattened reads the parameter that asks for a file without form fields. Fields that were taken over at the upload are
+// part of the page in any case, and other form fields stay as the sender made them: both values give the same file.
+func flattened(r *api.Request) error {
+	return choice("flatten", r.Query("flatten"), "true or false", "true", "false")
+}
+
 // documentPDF is the sealed file once there is one, before that the uploaded one.
 func (s *surface) documentPDF(r *api.Request) (api.Answer, error) {
+	if err := flattened(r); err != nil {
+		return api.Answer{}, err
+	}
 	name, pdf, err := s.signing.PDF(r.Context(), r.Principal, r.Path("package"), r.Path("document"))
 	return file(name, "application/octet-stream", pdf), err
 }
@@ -81,8 +183,11 @@ func file(name, media string, data []byte) api.Answer {
 	return api.Answer{File: &api.File{Name: name, Media: media, Bytes: data}}
 }
 
-// zipDocuments streams the documents, one in memory at a time.
+// zipDocuments streams the documents, one in memory at a time; a signer's own session gets those that he sees.
 func (s *surface) zipDocuments(r *api.Request) (api.Answer, error) {
+	if err := flattened(r); err != nil {
+		return api.Answer{}, err
+	}
 	p, err := s.signing.Get(r.Context(), r.Principal, r.Path("package"))
 	if err != nil {
 		return api.Answer{}, err

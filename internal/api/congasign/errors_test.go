@@ -215,7 +215,6 @@ var packageRefusals = []refusal{
 	{"CR LF in a package's name", func(s *stack) apitest.Answer {
 		return s.edited(`"name": "Group Signature Example"`, `"name": "a\r\nBcc: x@example.com"`)
 	}},
-	{"template", func(s *stack) apitest.Answer { return s.edited(`"type": "PACKAGE"`, `"type": "TEMPLATE"`) }},
 	{"new package COMPLETED", func(s *stack) apitest.Answer { return s.edited(`"status": "DRAFT"`, `"status": "COMPLETED"`) }},
 	{"file missing", func(s *stack) apitest.Answer { return s.upload("/api/packages", packageFor(s.group())) }},
 	{"file too many", func(s *stack) apitest.Answer {
@@ -234,12 +233,6 @@ var packageRefusals = []refusal{
 	}},
 	{"authentication by SMS", func(s *stack) apitest.Answer {
 		return s.Post("/api/packages", `{"name":"x","roles":[{"id":"r","signers":[{"email":"a@example.com","firstName":"A","auth":{"scheme":"SMS"}}]}]}`)
-	}},
-	{"ad-hoc group", func(s *stack) apitest.Answer {
-		return s.Post("/api/packages", `{"name":"x","roles":[{"id":"r","signers":[{"signerType":"AD_HOC_GROUP_SIGNER"}]}]}`)
-	}},
-	{"extraction", func(s *stack) apitest.Answer {
-		return s.edited(`"name": "sample_contract"`, `"name": "sample_contract", "extract": true`)
 	}},
 	{"approval of no role", func(s *stack) apitest.Answer { return s.edited(`"role": "`+seedRole, `"role": "nobody`) }},
 	{"field subtype unknown", func(s *stack) apitest.Answer { return s.edited("FULLNAME", "THUMBPRINT") }},
@@ -328,7 +321,7 @@ func testErrors(t *testing.T, s *stack) {
 	for _, row := range apitest.Errors(t, "errors.tsv") {
 		want[row["when"]] = row
 	}
-	for _, r := range slices.Concat(requestRefusals, groupRefusals, packageRefusals, shapeRefusals, sendingRefusals) {
+	for _, r := range slices.Concat(requestRefusals, groupRefusals, packageRefusals, shapeRefusals, sendingRefusals, editRefusals, signingRefusals, callbackRefusals, wholeRefusals, accountRefusals, tokenRefusals) {
 		s.forget()
 		got := errorRow(r.name, r.make(s))
 		row := want[r.name]

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"regexp"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"countersign.dev/internal/api"
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/directory"
@@ -13,7 +15,7 @@ import (
 
 func (s *surface) groupRoutes() []api.Route {
 	return []api.Route{
-		{Method: "POST", Path: "/groups", Right: authz.Sign, Handle: s.createGroup},
+		{Method: "POST", Path: "/groups", Right: authz.Sign, Handle: s.onceAs(s.createGroup, s.groupAgain)},
 		{Method: "GET", Path: "/groups", Right: authz.Sign, Handle: s.listGroups},
 		{Method: "GET", Path: "/groups/summary", Right: authz.Sign, Handle: s.summarizeGroups},
 		{Method: "GET", Path: "/groups/{group}", Right: authz.Sign, Handle: s.getGroup},
@@ -39,6 +41,12 @@ func (s *surface) createGroup(r *api.Request) (api.Answer, error) {
 		Data: given(in.Data), Members: membersIn(or(in.Members, nil)),
 	})
 	return s.answerGroup(r, g, inBody(err))
+}
+
+// groupAgain words a group that was made before.
+func (s *surface) groupAgain(r *api.Request, id string) (api.Answer, error) {
+	g, err := s.dir.GetGroup(r.Context(), r.Principal, id)
+	return s.answerGroup(r, g, err)
 }
 
 func (s *surface) getGroup(r *api.Request) (api.Answer, error) {
@@ -73,7 +81,7 @@ func (s *surface) summarizeGroups(r *api.Request) (api.Answer, error) {
 	}
 	out := result[summaryOut]{Count: count}
 	for _, g := range groups {
-		out.Results = append(out.Results, summaryOut{ID: g.OuterID, Name: g.Name, Email: g.Email})
+		out.Results = append(out.Results, summaryOut{ID: g.OuterID, Name: g.Name, Email: g.Email, Data: jsontext.Value(g.Data)})
 	}
 	return api.Answer{JSON: out}, nil
 }

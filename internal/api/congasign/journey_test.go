@@ -12,7 +12,13 @@ func testJourney(t *testing.T, s *stack) {
 	s.Golden = apitest.NewGolden("testdata")
 	s.Golden.Name("accountId", s.account.OuterID)
 	group := s.playGroups()
+	s.playSettings()
 	s.playPackage(group)
+	s.playEditing()
+	s.playCallbacks()
+	s.playSigning()
+	s.playTemplates()
+	s.playAccess()
 	var patterns []string
 	for _, route := range New(Config{}).Routes {
 		patterns = append(patterns, route.Pattern())

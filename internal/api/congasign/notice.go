@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"countersign.dev/internal/directory"
+	"countersign.dev/internal/signing"
 )
 
 // noticeHeader carries what a client should know although its call succeeded.
@@ -28,6 +29,31 @@ func (s *surface) notices(users ...directory.User) map[string]string {
 		return nil
 	}
 	text := strings.Join(told, "; ")
+	return map[string]string{noticeHeader: text[:min(len(text), maxNotice)]}
+}
+
+// documentNotices tells what the airlock repaired in documents or took out of them.
+func documentNotices(docs ...signing.Document) map[string]string {
+	var told []string
+	for _, d := range docs {
+		for _, note := range d.Notes {
+			told = append(told, fmt.Sprintf("document %q: %s", d.OuterID, note))
+		}
+	}
+	return notice(told...)
+}
+
+// notice is the header that says these things; what a header cannot carry is left out.
+func notice(told ...string) map[string]string {
+	if len(told) == 0 {
+		return nil
+	}
+	text := strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e {
+			return '?'
+		}
+		return r
+	}, strings.Join(told, "; "))
 	return map[string]string{noticeHeader: text[:min(len(text), maxNotice)]}
 }
 

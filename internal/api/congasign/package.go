@@ -1,8 +1,6 @@
 package congasign
 
 import (
-	"strings"
-
 	"countersign.dev/internal/api"
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/errs"
@@ -11,13 +9,13 @@ import (
 
 func (s *surface) packageRoutes() []api.Route {
 	return []api.Route{
-		{Method: "POST", Path: "/packages", Right: authz.Sign, Body: maxUpload, Handle: s.createPackage},
+		{Method: "POST", Path: "/packages", Right: authz.Sign, Body: maxUpload, Handle: s.once(s.createPackage)},
 		{Method: "GET", Path: "/packages", Right: authz.Sign, Handle: s.listPackages},
-		{Method: "GET", Path: "/packages/{package}", Right: authz.Sign, Handle: s.getPackage},
-		{Method: "POST", Path: "/packages/{package}", Right: authz.Sign, Body: maxPayload, Handle: s.updatePackage},
+		{Method: "GET", Path: "/packages/{package}", Right: authz.Sign, Or: authz.SignOwn, Handle: s.getPackage},
+		{Method: "POST", Path: "/packages/{package}", Right: authz.Sign, Or: authz.SignOwn, Body: maxPayload, Handle: s.updatePackage},
 		{Method: "PUT", Path: "/packages/{package}", Right: authz.Sign, Body: maxPayload, Handle: s.updatePackage},
 		{Method: "DELETE", Path: "/packages/{package}", Right: authz.Sign, Handle: s.deletePackage},
-		{Method: "GET", Path: "/packages/{package}/signingStatus", Right: authz.Sign, Handle: s.signingStatus},
+		{Method: "GET", Path: "/packages/{package}/signingStatus", Right: authz.Sign, Or: authz.SignOwn, Handle: s.signingStatus},
 		{Method: "GET", Path: "/packages/{package}/audit", Right: authz.Sign, Handle: s.trail},
 		{Method: "GET", Path: "/packages/{package}/evidence/summary", Right: authz.Sign, Handle: s.evidenceSummary},
 		{Method: "POST", Path: "/packages/{package}/notifications", Right: authz.Sign, Handle: s.notifySigner},
@@ -47,7 +45,11 @@ func (s *surface) createPackage(r *api.Request) (api.Answer, error) {
 		return api.Answer{}, err
 	}
 	id, err := s.signing.Create(r.Context(), r.Principal, pkg)
-	return api.Answer{JSON: idOut{id}}, inBody(err)
+	if err != nil {
+		return api.Answer{}, inBody(err)
+	}
+	notes, err := s.signing.Notes(r.Context(), r.Principal, id)
+	return api.Answer{JSON: idOut{id}, Header: notice(notes...)}, err
 }
 
 func (s *surface) getPackage(r *api.Request) (api.Answer, error) {
@@ -55,25 +57,16 @@ func (s *surface) getPackage(r *api.Request) (api.Answer, error) {
 	return api.Answer{JSON: wordPackage(p)}, err
 }
 
-// defaultPage is how many packages a list gives when no range is asked for, maxPage the most it ever gives.
-const (
-	defaultPage = 10
-	maxPage     = 100
-)
-
 func (s *surface) listPackages(r *api.Request) (api.Answer, error) {
 	q, err := packageQuery(r)
 	if err != nil {
 		return api.Answer{}, err
 	}
-	if kind := r.Query("type"); kind != "" && !strings.EqualFold(kind, "package") {
-		return api.Answer{JSON: result[packageOut]{}}, nil // there are no templates and layouts
-	}
 	page, err := s.signing.List(r.Context(), r.Principal, q)
 	if err != nil {
 		return api.Answer{}, err
 	}
-	if r.Query("fields") == "id" {
+	if q.Bare {
 		return api.Answer{JSON: wordPage(page, func(p signing.Package) idOut { return idOut{p.OuterID} })}, nil
 	}
 	return api.Answer{JSON: wordPage(page, wordPackage)}, nil
@@ -85,27 +78,6 @@ func wordPage[T any](page signing.Page, word func(signing.Package) T) result[T] 
 		out.Results = append(out.Results, word(p))
 	}
 	return out
-}
-
-func packageQuery(r *api.Request) (q signing.Query, err error) {
-	from, to, err := window(r)
-	if err != nil {
-		return q, err
-	}
-	from = max(from, 1)
-	q = signing.Query{Search: r.Query("search"), First: from - 1, Limit: defaultPage}
-	if to != 0 {
-		q.Limit = min(to-from+1, maxPage)
-	}
-	switch strings.ToLower(r.Query("dir")) {
-	case "", "desc":
-	case "asc":
-		q.Oldest = true
-	default:
-		return q, badQuery("dir")
-	}
-	q.Status, q.Trashed, err = statusOf(r.Query("query"), r.Query("predefined"))
-	return q, err
 }
 
 // updatePackage takes POST and PUT alike: libraries send with one and edit with the other.

@@ -1,9 +1,11 @@
 package congasign
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"countersign.dev/internal/errs"
@@ -28,6 +30,70 @@ type packageIn struct {
 	Roles        []roleIn       `json:"roles"`
 	Documents    []documentIn   `json:"documents"`
 	Messages     []messageIn    `json:"messages"`
+	keptIn
+}
+
+// keptIn are the members of a package that are only stored and shown. Whoever sends one means it to be there again.
+type keptIn struct {
+	Notarized              *bool          `json:"notarized"`
+	NotaryRoleID           *string        `json:"notaryRoleId"`
+	TimezoneID             *string        `json:"timezoneId"`
+	Conditions             jsontext.Value `json:"conditions"`
+	Limits                 jsontext.Value `json:"limits"`
+	Consent                jsontext.Value `json:"consent"`
+	SignedDocumentDelivery jsontext.Value `json:"signedDocumentDelivery"`
+}
+
+// keep checks the stored members and puts those that were sent into one object; nil when none was.
+func (in keptIn) keep() (json.RawMessage, error) {
+	kept := map[string]any{}
+	if in.Notarized != nil {
+		kept["notarized"] = *in.Notarized
+	}
+	for name, text := range map[string]*string{"notaryRoleId": in.NotaryRoleID, "timezoneId": in.TimezoneID} {
+		if text == nil {
+			continue
+		}
+		if len(*text) > 256 {
+			return nil, errs.New(errs.Invalid, "text.too_long", "%s has at most 256 bytes.", name).On(name)
+		}
+		kept[name] = *text
+	}
+	for _, member := range []struct {
+		name  string
+		value jsontext.Value
+		rule  rule
+	}{{"conditions", in.Conditions, list}, {"limits", in.Limits, object}, {"consent", in.Consent, object},
+		{"signedDocumentDelivery", in.SignedDocumentDelivery, object}} {
+		if err := member.rule.of(member.name, member.value); err != nil {
+			return nil, err
+		}
+		if v := given(member.value); v != nil {
+			kept[member.name] = v
+		}
+	}
+	if len(kept) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(kept)
+}
+
+// keptOut are the stored members as they are shown.
+type keptOut struct {
+	Notarized              bool           `json:"notarized"`
+	NotaryRoleID           *string        `json:"notaryRoleId"`
+	TimezoneID             string         `json:"timezoneId"`
+	Conditions             jsontext.Value `json:"conditions,omitzero"`
+	Limits                 jsontext.Value `json:"limits"`
+	Consent                jsontext.Value `json:"consent"`
+	SignedDocumentDelivery jsontext.Value `json:"signedDocumentDelivery"`
+}
+
+func wordKept(raw json.RawMessage) (out keptOut) {
+	if raw != nil {
+		_ = jsonv2.Unmarshal(raw, &out) // we wrote it
+	}
+	return out
 }
 
 // messageIn says why a role declines.
@@ -56,7 +122,7 @@ func (in packageIn) check() error {
 func (in packageIn) create(docs []signing.NewDocument) (signing.NewPackage, error) {
 	out := signing.NewPackage{
 		Name: or(in.Name, ""), Description: or(in.Description, ""), EmailMessage: or(in.EmailMessage, ""),
-		Language: or(in.Language, ""), Visibility: or(in.Visibility, ""), Type: or(in.Type, ""),
+		Language: or(in.Language, ""), Visibility: or(in.Visibility, ""), Type: strings.ToUpper(or(in.Type, "")),
 		Autocomplete: in.Autocomplete, Due: time.Time(or(in.Due, date{})),
 		Settings: given(in.Settings), Data: given(in.Data), Documents: docs,
 	}
@@ -69,6 +135,9 @@ func (in packageIn) create(docs []signing.NewDocument) (signing.NewPackage, erro
 	}
 	err := in.check()
 	if err != nil {
+		return out, err
+	}
+	if out.Kept, err = in.keep(); err != nil {
 		return out, err
 	}
 	out.Roles, err = rolesIn(in.Roles)
@@ -85,7 +154,12 @@ func (in packageIn) change() (signing.Change, error) {
 	if len(in.Messages) > 0 {
 		out.DeclineRole, out.DeclineReason = in.Messages[0].From.ID, in.Messages[0].Content
 	}
-	return out, in.check()
+	if err := in.check(); err != nil {
+		return out, err
+	}
+	var err error
+	out.Kept, err = in.keep()
+	return out, err
 }
 
 // filled is a text that stands for a choice: empty is the same as not sent.
@@ -98,30 +172,27 @@ func filled(s *string) *string {
 
 // packageOut is a package with all that belongs to it.
 type packageOut struct {
-	ID                     string         `json:"id"`
-	Name                   string         `json:"name"`
-	Type                   string         `json:"type"`
-	Status                 signing.Status `json:"status"`
-	Trashed                bool           `json:"trashed"`
-	Autocomplete           bool           `json:"autocomplete"`
-	Visibility             string         `json:"visibility"`
-	Description            string         `json:"description"`
-	EmailMessage           string         `json:"emailMessage"`
-	Language               string         `json:"language"`
-	Notarized              bool           `json:"notarized"`
-	Created                date           `json:"created"`
-	Updated                date           `json:"updated"`
-	Due                    *date          `json:"due"`
-	Completed              *date          `json:"completed"`
-	Sender                 userOut        `json:"sender"`
-	Roles                  []roleOut      `json:"roles"`
-	Documents              []documentOut  `json:"documents"`
-	Messages               []messageOut   `json:"messages"`
-	Settings               jsontext.Value `json:"settings"`
-	Limits                 jsontext.Value `json:"limits"`
-	Consent                jsontext.Value `json:"consent"`
-	SignedDocumentDelivery jsontext.Value `json:"signedDocumentDelivery"`
-	Data                   jsontext.Value `json:"data"`
+	ID           string         `json:"id"`
+	Name         string         `json:"name"`
+	Type         string         `json:"type"`
+	Status       signing.Status `json:"status"`
+	Trashed      bool           `json:"trashed"`
+	Autocomplete bool           `json:"autocomplete"`
+	Visibility   string         `json:"visibility"`
+	Description  string         `json:"description"`
+	EmailMessage string         `json:"emailMessage"`
+	Language     string         `json:"language"`
+	Created      date           `json:"created"`
+	Updated      date           `json:"updated"`
+	Due          *date          `json:"due"`
+	Completed    *date          `json:"completed"`
+	Sender       userOut        `json:"sender"`
+	Roles        []roleOut      `json:"roles"`
+	Documents    []documentOut  `json:"documents"`
+	Messages     []messageOut   `json:"messages"`
+	Settings     jsontext.Value `json:"settings"`
+	Data         jsontext.Value `json:"data"`
+	keptOut
 }
 
 // messageOut is why a signer declined.
@@ -140,7 +211,7 @@ func wordPackage(p signing.Package) packageOut {
 		Visibility: p.Visibility, Description: p.Description, EmailMessage: p.EmailMessage, Language: p.Language,
 		Created: date(p.Created), Updated: date(p.Updated), Due: when(p.Due), Completed: when(p.Completed),
 		Settings: withoutNulls(p.Settings), Data: jsontext.Value(p.Data),
-		Documents: []documentOut{wordConsent(p)}, Roles: []roleOut{}, Messages: []messageOut{},
+		Documents: []documentOut{wordConsent(p)}, Roles: []roleOut{}, Messages: []messageOut{}, keptOut: wordKept(p.Kept),
 	}
 	for _, r := range p.Roles {
 		if r.Kind == signing.Owner {
@@ -182,38 +253,4 @@ func wordUser(s signing.Signer, p signing.Package) userOut {
 		LastName: s.LastName, Title: s.Title, Company: s.Company, Phone: s.Phone, Language: s.Language,
 		Created: date(p.Created), Updated: date(p.Updated),
 	}
-}
-
-// statusOf reads the query parameter of a list: what the vendor documents, and
-// the names of states that its libraries send.
-func statusOf(query, predefined string) (status []signing.Status, trashed *bool, err error) {
-	yes, no := true, false
-	for name, value := range map[string]string{"query": query, "predefined": predefined} {
-		if value == "" {
-			continue
-		}
-		found, ok := selections[strings.ToLower(value)]
-		if !ok {
-			return nil, nil, badQuery(name)
-		}
-		if strings.EqualFold(value, "trashed") {
-			return nil, &yes, nil
-		}
-		status = found
-	}
-	return status, &no, nil
-}
-
-// selections are the values of query and predefined; an empty list is every state.
-var selections = map[string][]signing.Status{
-	"drafts":            {signing.Draft},
-	"draft":             {signing.Draft},
-	"inbox":             {signing.Sent, signing.Completed, signing.Archived, signing.Declined},
-	"sent":              {signing.Sent},
-	"awaitingsignature": {signing.Sent},
-	"completed":         {signing.Completed},
-	"archived":          {signing.Archived},
-	"declined":          {signing.Declined},
-	"all":               {},
-	"trashed":           {},
 }

@@ -21,17 +21,23 @@ var (
 var elsewhere = []string{"/api/rest/v6", "/api/gateway", "/api/user-management", "/api/v1/auth", "/api/users", "/api/accounts"}
 
 // strays are what clients of this surface ask for and no surface serves: the rest of the tree, the misprint's, and
-// the places where OneSpan's libraries fetch tokens. Their libraries read any answer as this surface's error.
+// what lies near where OneSpan's libraries fetch tokens. Their libraries read any answer as this surface's error.
 var strays = []string{"/api", "/v1/sign", "/auth", "/authorize", "/oauth", "/oauth2", "/apitoken", "/token", "/connect/token"}
 
 func stray(path string) bool {
 	return slices.ContainsFunc(strays, func(p string) bool { return api.Under(path, p) })
 }
 
+// roots are the operations that OneSpan's libraries call at the root of the host. They are aliases as others are.
+var roots = []string{oauthPath, "/apitoken/clientApp/accessToken", "/auth"}
+
 // claim strips the prefix: every alias of an operation becomes one path.
 func claim(escaped string) (string, bool) {
 	if misprint.MatchString(escaped) {
 		return "/" + escaped[strings.Index(escaped, "packages"):], true
+	}
+	if slices.Contains(roots, escaped) {
+		return escaped, true
 	}
 	lower := strings.ToLower(escaped)
 	if slices.ContainsFunc(elsewhere, func(p string) bool { return lower == p || strings.HasPrefix(lower, p+"/") }) {

@@ -4,16 +4,29 @@ import (
 	"countersign.dev/internal/api"
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/directory"
+	"countersign.dev/internal/errs"
 )
 
 func (s *surface) senderRoutes() []api.Route {
 	return []api.Route{
-		{Method: "POST", Path: "/account/senders", Right: authz.Sign, Handle: s.inviteSender},
+		{Method: "POST", Path: "/account/senders", Right: authz.Sign, Handle: s.onceAs(s.inviteSender, s.senderAgain)},
 		{Method: "GET", Path: "/account/senders", Right: authz.Sign, Handle: s.listSenders},
 		{Method: "GET", Path: "/account/senders/{sender}", Right: authz.Sign, Handle: s.getSender},
 		{Method: "POST", Path: "/account/senders/{sender}", Right: authz.Sign, Handle: s.updateSender},
 		{Method: "DELETE", Path: "/account/senders/{sender}", Right: authz.Sign, Handle: s.deleteSender},
 		{Method: "POST", Path: "/account/senders/{sender}/invite", Right: authz.Sign, Handle: s.reinviteSender},
+		{Method: "GET", Path: "/users", Right: authz.Sign, Handle: s.listContacts},
+		{Method: "GET", Path: "/account/senders/{sender}/delegates", Right: authz.Sign, Handle: s.listDelegates},
+		{Method: "PUT", Path: "/account/senders/{sender}/delegates", Right: authz.Sign, Handle: s.setDelegates},
+		{Method: "DELETE", Path: "/account/senders/{sender}/delegates", Right: authz.Sign, Handle: s.clearDelegates},
+		{Method: "POST", Path: "/account/senders/{sender}/delegates/{delegate}", Right: authz.Sign, Handle: s.addDelegate},
+		{Method: "DELETE", Path: "/account/senders/{sender}/delegates/{delegate}", Right: authz.Sign, Handle: s.removeDelegate},
+		{Method: "GET", Path: "/account/senders/{sender}/signature/image", Right: authz.Sign, Handle: s.getSignatureImage},
+		{Method: "POST", Path: "/account/senders/{sender}/signature/image", Right: authz.Sign, Handle: s.setSignatureImage},
+		{Method: "DELETE", Path: "/account/senders/{sender}/signature/image", Right: authz.Sign, Handle: s.deleteSignatureImage},
+		{Method: "GET", Path: "/account/senders/{sender}/signatureImage", Right: authz.Sign, Handle: s.getSignatureImage},
+		{Method: "POST", Path: "/account/senders/{sender}/signatureImage", Right: authz.Sign, Handle: s.setSignatureImage},
+		{Method: "DELETE", Path: "/account/senders/{sender}/signatureImage", Right: authz.Sign, Handle: s.deleteSignatureImage},
 	}
 }
 
@@ -23,10 +36,16 @@ func (s *surface) inviteSender(r *api.Request) (api.Answer, error) {
 	if err := r.JSON(&in); err != nil {
 		return api.Answer{}, err
 	}
-	if err := address.of("address", in.Address); err != nil {
+	if err := in.check(); err != nil {
 		return api.Answer{}, err
 	}
 	u, _, err := s.dir.InviteSender(r.Context(), r.Principal, in.invitation())
+	return s.answerSender(r, u, err)
+}
+
+// senderAgain words a sender who was made before.
+func (s *surface) senderAgain(r *api.Request, id string) (api.Answer, error) {
+	u, err := s.dir.GetSender(r.Context(), r.Principal, id)
 	return s.answerSender(r, u, err)
 }
 
@@ -62,7 +81,7 @@ func (s *surface) updateSender(r *api.Request) (api.Answer, error) {
 	if err := r.JSON(&in); err != nil {
 		return api.Answer{}, err
 	}
-	if err := address.of("address", in.Address); err != nil {
+	if err := in.check(); err != nil {
 		return api.Answer{}, err
 	}
 	u, err := s.dir.UpdateSender(r.Context(), r.Principal, r.Path("sender"), in.change())
@@ -73,11 +92,14 @@ func (s *surface) deleteSender(r *api.Request) (api.Answer, error) {
 	return noContent(s.dir.DeleteSender(r.Context(), r.Principal, r.Path("sender")))
 }
 
-// reinviteSender mails the invitation again.
+// reinviteSender mails the invitation again, to who has not accepted it yet.
 func (s *surface) reinviteSender(r *api.Request) (api.Answer, error) {
 	u, err := s.dir.GetSender(r.Context(), r.Principal, r.Path("sender"))
 	if err != nil {
 		return api.Answer{}, err
+	}
+	if u.Status == directory.Inactive {
+		return api.Answer{}, errs.New(errs.Invalid, "sender.deleted", "This sender was deleted; invite the person anew.")
 	}
 	u, _, err = s.dir.InviteSender(r.Context(), r.Principal, directory.NewUser{Email: u.Email, FirstName: u.FirstName, LastName: u.LastName})
 	return s.answerSender(r, u, err)

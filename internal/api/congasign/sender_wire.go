@@ -1,6 +1,10 @@
 package congasign
 
 import (
+	"encoding/json"
+	"slices"
+
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"countersign.dev/internal/directory"
@@ -19,20 +23,89 @@ type senderIn struct {
 	Address    jsontext.Value `json:"address"`
 	Type       *string        `json:"type"`
 	Status     *string        `json:"status"`
+	External   jsontext.Value `json:"external"`
+	Signature  jsontext.Value `json:"signature"`
+	Custom     jsontext.Value `json:"userCustomFields"`
+	Special    jsontext.Value `json:"specialTypes"`
+	Identity   jsontext.Value `json:"professionalIdentityFields"`
+	Data       jsontext.Value `json:"data"`
+}
+
+// senderKept are the members of a sender that are kept for clients and do nothing here.
+type senderKept struct {
+	External                   jsontext.Value   `json:"external,omitempty"`
+	Signature                  jsontext.Value   `json:"signature,omitempty"`
+	UserCustomFields           []jsontext.Value `json:"userCustomFields,omitempty"`
+	SpecialTypes               []jsontext.Value `json:"specialTypes,omitempty"`
+	ProfessionalIdentityFields []jsontext.Value `json:"professionalIdentityFields,omitempty"`
+	Data                       jsontext.Value   `json:"data,omitempty"`
+}
+
+// senderKeptOf reads what is kept of a sender.
+func senderKeptOf(raw json.RawMessage) (k senderKept) {
+	_ = jsonv2.Unmarshal(raw, &k) // nothing, or what check let in
+	return k
+}
+
+var (
+	objectList = rule{want: "an array of objects", fits: func(v any) bool {
+		elements, ok := v.([]any)
+		return ok && !slices.ContainsFunc(elements, func(e any) bool { return !is[map[string]any](e) })
+	}}
+	externalSource = objectOf(map[string]rule{"id": text, "provider": text, "providerName": text})
+	// senderSignature is the sender's as the vendor shows it: an id and his handwriting.
+	senderSignature = objectOf(map[string]rule{"id": text})
+)
+
+// check refuses (Invalid "value.type") what clients could not read back.
+func (in senderIn) check() error {
+	for _, m := range []struct {
+		name string
+		rule rule
+		v    jsontext.Value
+	}{
+		{"address", address, in.Address}, {"external", externalSource, in.External}, {"signature", senderSignature, in.Signature},
+		{"userCustomFields", objectList, in.Custom}, {"specialTypes", texts, in.Special},
+		{"professionalIdentityFields", objectList, in.Identity}, {"data", object, in.Data},
+	} {
+		if err := m.rule.of(m.name, m.v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kept is what is kept of the members given; nil when none was.
+func (in senderIn) kept() json.RawMessage {
+	out := map[string]jsontext.Value{}
+	for name, v := range map[string]jsontext.Value{"external": in.External, "signature": in.Signature, "userCustomFields": in.Custom,
+		"specialTypes": in.Special, "professionalIdentityFields": in.Identity, "data": in.Data} {
+		if given(v) != nil {
+			out[name] = withoutNulls(json.RawMessage(v))
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	raw, err := jsonv2.Marshal(out, jsonv2.Deterministic(true))
+	if err != nil {
+		return nil // each member was JSON
+	}
+	return json.RawMessage(raw)
 }
 
 func (in senderIn) invitation() directory.NewUser {
 	return directory.NewUser{
 		Email: or(in.Email, ""), FirstName: or(in.FirstName, ""), LastName: or(in.LastName, ""), Title: or(in.Title, ""),
 		Company: or(in.Company, ""), Phone: or(in.Phone, ""), Language: or(in.Language, ""), TimezoneID: or(in.TimezoneID, ""),
-		Address: given(in.Address), Type: or(in.Type, ""),
+		Address: given(in.Address), Kept: in.kept(), Type: or(in.Type, ""),
 	}
 }
 
 func (in senderIn) change() directory.UserChange {
 	return directory.UserChange{
 		Email: in.Email, FirstName: in.FirstName, LastName: in.LastName, Title: in.Title, Company: in.Company, Phone: in.Phone,
-		Language: in.Language, TimezoneID: in.TimezoneID, Address: given(in.Address), Type: in.Type,
+		Language: in.Language, TimezoneID: in.TimezoneID, Address: given(in.Address), Kept: in.kept(), Type: in.Type,
 		Status: (*directory.Status)(in.Status),
 	}
 }
@@ -64,21 +137,25 @@ type userOut struct {
 	Address                    jsontext.Value `json:"address"`
 	External                   jsontext.Value `json:"external"`
 	Signature                  jsontext.Value `json:"signature"`
-	ProfessionalIdentityFields none           `json:"professionalIdentityFields"`
-	UserCustomFields           none           `json:"userCustomFields"`
-	SpecialTypes               none           `json:"specialTypes"`
+	ProfessionalIdentityFields kepts          `json:"professionalIdentityFields"`
+	UserCustomFields           kepts          `json:"userCustomFields"`
+	SpecialTypes               kepts          `json:"specialTypes"`
 	Created                    date           `json:"created"`
 	Updated                    date           `json:"updated"`
 	Data                       jsontext.Value `json:"data"`
 }
 
+// kepts is a list that is never null.
+type kepts []jsontext.Value
+
 func wordSender(u directory.User, a directory.Account) senderOut {
-	account := wordAccount(a)
+	account, k := wordAccount(a), senderKeptOf(u.Kept)
 	return senderOut{
 		userOut: userOut{
 			ID: u.SenderID, Name: u.Name(), Email: u.Email, FirstName: u.FirstName, LastName: u.LastName, Title: u.Title,
 			Company: u.Company, Phone: u.Phone, Language: u.Language, TimezoneID: u.TimezoneID, Address: jsontext.Value(u.Address),
-			Created: date(u.Created), Updated: date(u.Updated),
+			Created: date(u.Created), Updated: date(u.Updated), External: k.External, Signature: k.Signature,
+			UserCustomFields: k.UserCustomFields, SpecialTypes: k.SpecialTypes, ProfessionalIdentityFields: k.ProfessionalIdentityFields, Data: k.Data,
 		},
 		Status: string(u.Status), Type: u.Type, Account: &account, Activated: when(u.Activated),
 	}

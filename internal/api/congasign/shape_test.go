@@ -116,9 +116,9 @@ func testDocumentNames(t *testing.T, s *stack) {
 // Paths that nobody serves and clients of this surface ask for get its error, never a page.
 func testStrays(t *testing.T, s *stack) {
 	hall := s.server.Config.Handler.(*api.Hall)
-	for _, path := range []string{"/oauth2/token", "/auth?signerAuthenticationToken=x", "/apitoken/clientApp/accessToken", "/oauth/token",
+	for _, path := range []string{"/oauth2/tokens", "/OAuth2/token", "/auth/x", "/apitoken/clientApp", "/oauth/token",
 		"/v1/sign", "/v1/sign/packages", "/v1/sign/cs-groups/1", "/api", "/api/", "/api%2Fgroups", "/api%2fcs-packages/1", "//api/groups", "/api//groups",
-		"/API/groups", "/api/rest/v6/agreements", "/api/users", "/api/session", "/api/sign/v1"} {
+		"/API/groups", "/api/rest/v6/agreements", "/api/users", "/api/session/x", "/api/sign/v1"} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
 			got := s.as("").Do(apitest.Call{Method: method, Path: path})
 			if row := errorRow("x", got); row != "x\t404\terror.notFound.route.unknown\tThere is nothing at this path." {

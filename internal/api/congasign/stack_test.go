@@ -25,9 +25,11 @@ import (
 	"countersign.dev/internal/jobs"
 	"countersign.dev/internal/mail"
 	"countersign.dev/internal/pdf"
+	"countersign.dev/internal/retry"
 	"countersign.dev/internal/seal"
 	"countersign.dev/internal/secret"
 	"countersign.dev/internal/signing"
+	"countersign.dev/internal/webhook"
 )
 
 func TestMain(m *testing.M) {
@@ -57,6 +59,8 @@ type stack struct {
 	post    *mail.Post
 	queue   *jobs.Queue
 	signing *signing.Signing
+	webhook *webhook.Webhook
+	retry   *retry.Retry
 	account directory.Account
 	server  *httptest.Server
 }
@@ -79,10 +83,13 @@ func newStack(t *testing.T, d *dbtest.DB) *stack {
 	must(t, err)
 	s.signing = signing.New(signing.Config{DB: d.DB, Box: box, Blobs: blobs, Jail: jail(), Keys: keys, Authn: s.authn, Post: s.post,
 		Queue: s.queue, Log: log, BaseURL: "https://sign.example.com", Product: "Countersign"})
-	s.run(t, s.authn.Run, s.queue.Run)
+	s.webhook, err = webhook.New(webhook.Config{DB: d.DB, Box: box, Log: log, Allow: []string{"127.0.0.1"}})
+	must(t, err)
+	s.retry = retry.New(d.DB, s.queue)
+	s.run(t, s.authn.Run, s.queue.Run, s.webhook.Run)
 	s.server = httptest.NewServer(api.New(api.Config{Log: log, Authenticator: s.authn,
 		WithOrigin: func(ctx context.Context, o api.Origin) context.Context { return audit.WithOrigin(ctx, audit.Origin(o)) }},
-		New(Config{Signing: s.signing, Directory: s.dir, Authn: s.authn})))
+		New(Config{BaseURL: "https://sign.example.com", Version: "test", Signing: s.signing, Directory: s.dir, Authn: s.authn, Webhook: s.webhook, Retry: s.retry})))
 	t.Cleanup(s.server.Close)
 	return s
 }
@@ -95,7 +102,8 @@ func (s *stack) fresh(t *testing.T) *stack {
 	f.account, err = s.dir.CreateAccount(t.Context(), directory.NewAccount{Name: "Example Pharmacy " + secret.Alphanumeric(6)})
 	must(t, err)
 	must(t, s.dir.SetAccount(t.Context(), f.account.OuterID, directory.Settings{MemberIdentification: directory.Link}, nil))
-	f.Client = apitest.Client{T: t, URL: s.server.URL, Authorization: s.newClient(f.account, authz.Sign)}
+	f.Client = apitest.Client{T: t, URL: s.server.URL, Authorization: s.newClient(f.account, authz.Sign),
+		Check: func(c apitest.Call, a apitest.Answer) { neverNull(t, c, a) }}
 	return &f
 }
 

@@ -100,6 +100,21 @@ func (up upload) documents(in []documentIn) ([]signing.NewDocument, error) {
 	return out, nil
 }
 
+// one is the bytes of the only document of the request, in a part or inside the payload; nil when there are none.
+func (up upload) one(inline []byte) ([]byte, error) {
+	switch {
+	case len(up.files) > 1 || len(up.files) == 1 && len(inline) > 0:
+		return nil, errs.New(errs.Invalid, "file.unmatched", "There are more files than documents.").On("file").With("file", up.files[0].File)
+	case len(inline) > maxFile:
+		return nil, tooLarge("")
+	case len(up.files) == 1:
+		return up.files[0].Data, nil
+	case len(inline) > 0:
+		return inline, nil
+	}
+	return nil, nil
+}
+
 // match finds the file of each document; base64 is a file without a name.
 func (up upload) match(in []documentIn) ([]api.Part, error) {
 	out, free := make([]api.Part, len(in)), append([]api.Part{}, up.files...)

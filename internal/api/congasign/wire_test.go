@@ -4,9 +4,6 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -198,56 +195,6 @@ func TestVocabulary(t *testing.T) {
 			t.Errorf("%s: %+v", ours, theirs)
 		}
 	}
-}
-
-// mayBeNull are the members in whose place the Java library reads a null.
-var mayBeNull = []string{"data", "providers", "address", "account", "group", "external", "signature", "knowledgeBasedAuthentication", "value",
-	"validation", "due", "completed", "accepted", "signed", "binding", "fontSize", "settings", "limits", "consent", "signedDocumentDelivery",
-	"activated", "locked"}
-
-// No answer of any route holds a null that breaks a client.
-func TestNoForbiddenNulls(t *testing.T) {
-	samples, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(samples) == 0 {
-		t.Fatal(samples, err)
-	}
-	for _, sample := range samples {
-		text, err := os.ReadFile(sample)
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer := jsonAnswer.FindSubmatch(text)
-		if answer == nil {
-			continue // a download, or nothing
-		}
-		var v any
-		if err := json.Unmarshal(answer[1], &v); err != nil {
-			t.Fatalf("%s: %v", sample, err)
-		}
-		for _, name := range nulls("", v) {
-			if !slices.Contains(mayBeNull, name) {
-				t.Errorf("%s: %s is null", sample, name)
-			}
-		}
-	}
-}
-
-var jsonAnswer = regexp.MustCompile(`(?s)\n\d{3} [^\n]*\nContent-Type: application/json\n\n(.*)$`)
-
-func nulls(name string, v any) (found []string) {
-	switch v := v.(type) {
-	case nil:
-		return []string{name}
-	case map[string]any:
-		for member, value := range v {
-			found = append(found, nulls(member, value)...)
-		}
-	case []any:
-		for _, element := range v {
-			found = append(found, nulls(name, element)...)
-		}
-	}
-	return found
 }
 
 // The core tells one name of who declined; clients read two.

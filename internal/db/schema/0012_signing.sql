@@ -19,6 +19,7 @@ create index document_viewers_by_role on document_viewers (role_id);
 alter table roles add column locked boolean not null default false;       -- too many failed proofs of who he is
 alter table roles add column fails bigint not null default 0;
 alter table roles add column kept text not null default 'null';           -- JSON: stored-only members of role and signer
+alter table roles add column notified_ms bigint;                          -- when the sender last had the invitation sent again
 
 -- Members of a role of kind adhoc: the persons of other roles of the same package.
 create table adhoc_members (
@@ -69,6 +70,7 @@ alter table fields drop column anchor;
 alter table fields drop column conditions;
 alter table approvals drop column accepted_ms;
 drop table adhoc_members;
+alter table roles drop column notified_ms;
 alter table roles drop column kept;
 alter table roles drop column fails;
 alter table roles drop column locked;

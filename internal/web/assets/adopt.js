@@ -1,4 +1,5 @@
-// A signature is adopted once, typed or drawn, and used in every field of its kind.
+// A signature is adopted once, typed, drawn or from a picture, and used in every field of its kind.
+import { trace } from "./trace.js";
 
 const maxPoints = 9_000; // the server takes 10,000
 const minStep = 1.5; // pixels between two points of a stroke
@@ -120,6 +121,10 @@ export function picture(mark, name) {
   svg.setAttribute("viewBox", `0 0 ${1000 * mark.aspect} 1000`);
   svg.setAttribute("aria-hidden", "true");
   svg.setAttribute("class", "ink");
+  if (mark.strokes.every((stroke) => stroke.length === 2 && stroke[0][1] === stroke[1][1])) { // rows of a picture: they touch
+    svg.classList.add("ink-rows");
+    svg.setAttribute("stroke-width", 1200 / new Set(mark.strokes.map((stroke) => stroke[0][1])).size);
+  }
   for (const stroke of mark.strokes) {
     const path = document.createElementNS(ns, "path");
     const points = stroke.length > 1 ? stroke : [stroke[0], stroke[0]];
@@ -131,13 +136,18 @@ export function picture(mark, name) {
 
 // Adoption is the dialog; ask resolves to the mark, or null when the person cancels.
 export class Adoption {
-  constructor(name, initials) {
+  constructor(name, initials, drawnOnly) {
     this.name = name;
     this.initials = initials;
+    this.drawnOnly = drawnOnly; // a typed signature would be refused
     this.dialog = document.getElementById("adopt");
     this.pad = new Pad(document.getElementById("pad"), document.getElementById("pad-note"));
     this.marks = { signature: null, initials: null };
-    for (const radio of this.dialog.querySelectorAll("[name=way]")) radio.addEventListener("change", () => this.turn());
+    this.preferred = "typed";
+    for (const radio of this.dialog.querySelectorAll("[name=way]")) {
+      radio.addEventListener("change", () => { this.preferred = this.way; this.turn(); });
+    }
+    document.getElementById("pictured-file").addEventListener("change", (event) => this.look(event.target));
     document.getElementById("clear").addEventListener("click", () => this.pad.clear());
     document.getElementById("adopt-go").addEventListener("click", () => this.adopt());
     addEventListener("resize", () => { if (this.dialog.open) this.pad.fit(); });
@@ -149,25 +159,67 @@ export class Adoption {
   turn() {
     document.getElementById("typed").hidden = this.way !== "typed";
     document.getElementById("drawn").hidden = this.way !== "drawn";
+    document.getElementById("pictured").hidden = this.way !== "pictured";
     if (this.way === "drawn") this.pad.fit();
+  }
+
+  // look reads a picture of a signature and shows what it becomes.
+  async look(input) {
+    const [file] = input.files;
+    if (!file) return;
+    this.pictured = null;
+    this.pictureProblem("");
+    try {
+      this.pictured = await trace(file);
+      document.getElementById("pictured-preview").replaceChildren(picture(this.pictured, this.name));
+    } catch (trouble) {
+      this.pictureProblem(trouble.message);
+    }
+    input.value = "";
+  }
+
+  pictureProblem(text) { document.getElementById("pictured-problem").textContent = text; }
+
+  made() {
+    switch (this.way) {
+      case "typed": return { kind: "typed", text: this.text() };
+      case "drawn": return this.pad.mark();
+      default: return this.pictured;
+    }
   }
 
   text() { return this.what === "initials" ? this.initials : this.name; }
 
-  ask(what) {
-    if (this.marks[what]) return Promise.resolve(this.marks[what]);
+  // forget drops what was adopted, so that it is asked for again.
+  forget() {
+    this.marks = { signature: null, initials: null };
+    this.drawnOnly = true;
+  }
+
+  ask(what, drawn = false) {
+    const only = drawn || (this.drawnOnly && what === "signature");
+    if (this.marks[what] && !(only && this.marks[what].kind === "typed")) return Promise.resolve(this.marks[what]);
     this.what = what;
+    document.getElementById("ways").hidden = only;
+    this.dialog.querySelector(`[value="${only ? "drawn" : this.preferred}"]`).checked = true;
     document.getElementById("adopt-title").textContent = what === "initials" ? "Adopt your initials" : "Adopt your signature";
     document.getElementById("adopt-what").textContent = what;
     document.querySelector("#typed-preview bdi").textContent = this.text();
     this.pad.clear();
+    this.pictured = null; // the picture of a signature is not that of initials
+    this.pictureProblem("");
+    document.getElementById("pictured-preview").replaceChildren();
     this.dialog.showModal();
     this.turn();
     return new Promise((answer) => { this.answer = answer; });
   }
 
   adopt() {
-    const mark = this.way === "typed" ? { kind: "typed", text: this.text() } : this.pad.mark();
+    const mark = this.made();
+    if (!mark && this.way === "pictured") {
+      this.pictureProblem("Please choose a picture first.");
+      return;
+    }
     if (!mark) {
       document.getElementById("pad-note").textContent = "Please sign here first.";
       return;

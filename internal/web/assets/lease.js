@@ -67,8 +67,7 @@ export class Lease {
     this.acted = false;
     this.last = performance.now();
     try {
-      const lease = await this.server.post("beat", { epoch: this.epoch });
-      this.stage = lease.stage;
+      await this.server.post("beat", { epoch: this.epoch });
       this.ends = Math.max(this.ends, performance.now());
       this.told.online(true);
       await this.look();

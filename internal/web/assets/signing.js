@@ -1,10 +1,12 @@
 // The signing page.
 import { api, gone } from "./api.js";
 import { Adoption } from "./adopt.js";
+import { Attachments } from "./attachments.js";
 import { enlarge } from "./editor.js";
 import { Fields } from "./fields.js";
 import { Lease } from "./lease.js";
 import { layOut } from "./pages.js";
+import { refusing } from "./refusing.js";
 
 const { body } = document;
 const get = (id) => document.getElementById(id);
@@ -12,13 +14,14 @@ const server = api(body.dataset.handle);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 layOut();
-enlarge();
+const noted = enlarge();
 
-const adoption = new Adoption(body.dataset.name, body.dataset.initials);
+const adoption = new Adoption(body.dataset.name, body.dataset.initials, "drawn" in body.dataset);
 const fields = new Fields(adoption, (key, value) => server.post("fill", { epoch: lease.epoch, field: key, value }), {
-  progress, problem,
-  signed: (field) => { if (fields.left.length > 0) go(fields.next(field)); else get("finish").focus(); },
+  progress, problem, noted,
+  signed: (field) => { const next = fields.left.length > 0 ? fields.next(field) : attachments.left[0]; if (next) go(next); else get("finish").focus(); },
 });
+const attachments = new Attachments(server, () => lease.epoch, { progress, problem });
 const lease = new Lease(server, body.dataset, { left: showLeft, warn: () => say("Less than two minutes of your turn are left. Go on working to keep it."), online, lost });
 
 // Consent comes first: until then the fields stand still.
@@ -28,7 +31,7 @@ if (!consented) get("consent").showModal();
 
 function settle() {
   const still = !consented || lease.lost;
-  for (const group of document.querySelectorAll(".fields, .accept, .editor")) group.inert = still;
+  for (const group of document.querySelectorAll(".fields, .accept, .editor, .attachment")) group.inert = still;
   body.classList.toggle("readonly", lease.lost);
   body.classList.toggle("unconsented", !consented);
   progress();
@@ -50,54 +53,81 @@ for (const close of document.querySelectorAll("[data-close]")) {
 }
 
 // The guide.
+function required() { return [...fields.required, ...attachments.required]; }
+function left() { return [...fields.left, ...attachments.left]; }
+
 function progress() {
-  const all = fields.required.length;
-  const done = all - fields.left.length;
+  const all = required().length;
+  const open = left();
+  const done = Math.max(0, all - open.length);
+  const complete = open.length === 0;
   get("bar").max = Math.max(all, 1);
-  get("bar").value = all === 0 ? 1 : done;
-  body.classList.toggle("complete", consented && done === all);
+  get("bar").value = complete ? Math.max(all, 1) : done;
+  body.classList.toggle("complete", consented && complete);
   const words = lease.lost ? "This page can only be read." : !consented ? "First: do you agree to sign electronically?"
-    : all === 0 ? "Nothing to fill in. Read, then finish."
-      : done === all ? "All done. Finish when you are ready."
+    : all === 0 && complete ? "Nothing to fill in. Read, then finish."
+      : complete ? "All done. Finish when you are ready."
         : `${done} of ${all} required ${all === 1 ? "field" : "fields"} done`;
   if (get("count").textContent !== words) get("count").textContent = words;
+  perDocument(open);
+  const missing = new Set(open.flatMap((each) => fields.all.includes(each) ? fields.group(each) : []));
+  for (const field of fields.all) field.toggleAttribute("data-open", missing.has(field));
   if (lease.lost) { // the bar keeps the way back to what happened and what can be done
     get("next").textContent = "What now?";
     get("next").hidden = false;
     return;
   }
-  get("next").textContent = !consented ? "Agree" : done === all ? "Optional fields" : done === 0 ? "Start" : "Next field";
-  get("next").hidden = consented && fields.next(null) === null;
+  get("next").textContent = !consented ? "Agree" : complete ? "Optional fields" : done === 0 ? "Start" : "Next field";
+  get("next").hidden = consented && nextOf(null) === null;
 }
 
-function go(field) {
+// perDocument tells beside each document's name how far it is.
+function perDocument(open) {
+  const all = required();
+  for (const at of document.querySelectorAll("[data-progress]")) {
+    const sheet = get(at.dataset.progress);
+    const inside = (each) => sheet.contains(each);
+    const many = all.filter(inside).length;
+    const rest = open.filter(inside).length;
+    at.classList.toggle("rail-complete", rest === 0 && many > 0);
+    const words = many === 0 && rest === 0 ? "" : rest === 0 ? " · done" : ` · ${Math.max(0, many - rest)} of ${many} done`;
+    if (at.textContent !== words) at.textContent = words;
+  }
+}
+
+// nextOf is where to go from a field: what is missing first, then what may be left out.
+function nextOf(from) {
+  const files = attachments.left;
+  if (fields.left.length === 0 && files.length > 0) return files.find((box) => box !== from?.closest(".attachment")) ?? files[0];
+  const past = from && files.length > 0 && !fields.left.some((field) => from.compareDocumentPosition(field) & Node.DOCUMENT_POSITION_FOLLOWING);
+  return past && !from.closest(".attachment") ? files[0] : fields.next(from);
+}
+
+function go(to) {
   lease.scrolling();
-  field.closest(".place, .accept").scrollIntoView({ block: "center", behavior: calm.matches ? "auto" : "smooth" });
-  field.focus({ preventScroll: true });
-  const index = fields.required.indexOf(field);
-  if (index >= 0) say(`Field ${index + 1} of ${fields.required.length}`, true);
+  to.closest(".place, .accept, .attachment").scrollIntoView({ block: "center", behavior: calm.matches ? "auto" : "smooth" });
+  if (attachments.all.includes(to)) attachments.focus(to); else to.focus({ preventScroll: true });
+  const index = required().indexOf(to);
+  if (index >= 0) say(`Field ${index + 1} of ${required().length}`, true);
 }
 
 get("next").addEventListener("click", () => {
   if (lease.lost) { get("lost").showModal(); return; }
   if (!consented) { get("consent").showModal(); return; }
-  const at = fields.all.includes(last) ? last : null;
-  const next = fields.next(at);
+  const next = nextOf(last?.isConnected ? last : null);
   if (next) go(next);
 });
 
 let last = null; // the field the person was at before the press on the guide
-addEventListener("focusin", (event) => { if (event.target.classList?.contains("field")) last = event.target; });
+addEventListener("focusin", (event) => { if (event.target.matches?.(".field, .attachment-file")) last = event.target; });
 
 // Finish, finish later, decline.
 get("finish").addEventListener("click", () => once(get("finish"), async () => {
   if (!consented) { get("consent").showModal(); return; }
-  const open = fields.left[0];
-  if (open) {
-    const n = fields.left.length;
-    say(n === 1 ? "One required field is left." : `${n} required fields are left.`);
-    go(open);
-    open.reportValidity?.();
+  const rest = left();
+  if (rest.length > 0) {
+    say(rest.length === 1 ? "One required field is left." : `${rest.length} required fields are left.`);
+    show(rest[0]);
     return;
   }
   if (!(await fields.flush())) return;
@@ -109,6 +139,7 @@ get("finish").addEventListener("click", () => once(get("finish"), async () => {
       optional: fields.optional,
     });
   } catch (trouble) {
+    if (trouble.what === "mark.drawn_needed") adoption.forget();
     if (trouble.what !== "name.glyphs") throw trouble;
     get("unable-text").textContent = trouble.message; // the person cannot mend it here: it stays to be read
     get("unable").showModal();
@@ -117,33 +148,23 @@ get("finish").addEventListener("click", () => once(get("finish"), async () => {
   away();
 }));
 
+// show goes to what is missing and says beside it what is.
+function show(what) {
+  go(what);
+  if (attachments.all.includes(what)) attachments.problem(what, "Please add this file.");
+  else fields.tell(what, fields.trouble(what));
+}
+
 get("leave").addEventListener("click", () => once(get("leave"), async () => {
   await fields.flush();
   await server.post("leave", { epoch: lease.epoch });
   away();
 }));
 
-get("decline").addEventListener("click", () => get("declining").showModal());
-get("decline-go").addEventListener("click", () => once(get("decline-go"), async () => {
-  const reason = get("reason").value.trim();
-  if (!reason) { reasonRefused("Please say why."); return; }
-  reasonRefused("");
-  try {
-    await server.post("decline", { epoch: lease.epoch, reason });
-  } catch (trouble) {
-    if (trouble.status !== 400 && trouble.status !== 422) throw trouble;
-    reasonRefused(trouble.message + (trouble.what === "text.malformed" ? " It is invisible or turns the direction of the text: please type the reason without it." : ""));
-    return;
-  }
-  away();
-}));
-
-// reasonRefused says beside the text what is wrong with it; the text stays.
-function reasonRefused(why) {
-  get("reason-problem").textContent = why;
-  get("reason").toggleAttribute("aria-invalid", why !== "");
-  if (why) get("reason").focus();
-}
+for (const [name, way] of Object.entries({
+  decline: { open: "decline", dialog: "declining", go: "decline-go", reason: "reason" },
+  optout: { open: "optout", dialog: "opting", go: "optout-go", reason: "optout-reason" },
+})) refusing(way, async (reason) => { await server.post(name, { epoch: lease.epoch, reason }); away(); }, once);
 
 function away() {
   lease.release();
@@ -166,9 +187,10 @@ async function once(button, act) {
 function problem(trouble) {
   if (trouble.status === undefined) { online(false); return; }
   if (([401, 403, 409].includes(trouble.status) || gone(trouble)) && lease.failed(trouble)) return;
-  if (trouble.what === "field.required") {
-    const field = fields.all.find((each) => each.dataset.key === trouble.field);
-    if (field) go(field);
+  const field = trouble.field ? fields.of(trouble.field) : undefined;
+  if (field && (trouble.status === 400 || trouble.status === 422)) {
+    go(field);
+    fields.tell(field, trouble.message);
   }
   say(trouble.message);
 }
@@ -213,6 +235,8 @@ function lost(now) {
     signed: `${now?.by || "Another member"} has signed. There is nothing left to do.`,
     declined: `${now?.by || "Another signer"} has declined. Nobody can sign this package any more.`,
     unknown: "For your safety this browser must prove the mailbox again before you go on.",
+    opted: `${now?.by || "Another signer"} has opted out of signing electronically. Nobody can sign this package any more.`,
+    locked: "After too many wrong codes you are locked out of this package. The sender can let you in again.",
     closed: now?.package === "EXPIRED" ? "The time to sign this package is over." : "The sender has taken this package back, or you are no longer asked to sign it. Nothing can be signed here any more.",
     "visit.unknown": "The package was deleted while you were signing, most likely by its sender, who can tell you more. There is nothing left for you to do here.",
     "member.moved": "Your invitation went to an e-mail address that is no longer yours. Ask the sender to send it again to the new one.",
@@ -222,7 +246,7 @@ function lost(now) {
   };
   const deleted = now?.phase === "visit.unknown";
   const again = { mine: "Go on here", free: "Start again" }[now?.phase];
-  get("lost-text").textContent = texts[now?.phase] ?? "This package is not open for signing any more.";
+  get("lost-text").textContent = texts[now?.package === "OPTED_OUT" ? "opted" : now?.phase] ?? "This package is not open for signing any more.";
   if (deleted) {
     get("lost-title").textContent = "This package is no longer there";
     get("lost-show").textContent = "Your inbox";
@@ -232,6 +256,6 @@ function lost(now) {
   if (again) get("lost-again").textContent = again;
   get("left").textContent = "Read only";
   settle();
-  for (const id of ["leave", "decline", "finish"]) get(id).disabled = true;
+  for (const id of ["leave", "decline", "optout", "finish"]) get(id)?.toggleAttribute("disabled", true);
   get("lost").showModal();
 }

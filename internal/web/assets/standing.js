@@ -8,7 +8,7 @@ const live = document.getElementById("live"); // stays the same element, so that
 const handle = decodeURIComponent(card.dataset.state.split("/")[2]);
 const server = api(handle);
 const title = document.title;
-const over = new Set(["COMPLETED", "ARCHIVED", "DECLINED"]);
+const over = new Set(["COMPLETED", "ARCHIVED", "DECLINED", "OPTED_OUT", "EXPIRED"]);
 
 // mark tells one standing from another.
 const mark = (now) => [now.phase, now.package, now.lease?.holder, now.lease?.epoch, now.by].join("|");
