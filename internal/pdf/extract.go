@@ -105,7 +105,7 @@ func extract(e *engine, doc []byte, w *Wanted, limits Limits) (out Extraction, e
 	if err != nil {
 		return out, err
 	}
-	if err := e.find(doc, leaves, w, &out); err != nil {
+	if err := e.find(doc, f, leaves, w, &out); err != nil {
 		return out, err
 	}
 	if w.Fields || len(w.Names) > 0 {

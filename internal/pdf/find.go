@@ -15,19 +15,37 @@ import (
 // Finding text: the characters of a page as PDFium reads them, whatever text objects,
 // fonts and kerning they were written with.
 
-// letter is one character and its box on the displayed page. The box is the font's: from
-// its descent to its ascent, as wide as the character advances.
+// letter is one character and its box on the displayed page: from its font's descent to
+// its ascent, as wide as the character advances. Until it is settled, ascent and descent
+// are as PDFium sees them.
 type letter struct {
 	r                        rune
 	left, top, right, bottom float64
+	index                    int     // PDFium's
+	from, to                 float64 // its share of that character's width, of 1
+	settled                  bool    // the box is the font's own, not PDFium's
 }
 
 // ligatures are taken apart, as they are typed.
 var ligatures = map[rune]string{'ﬀ': "ff", 'ﬁ': "fi", 'ﬂ': "fl", 'ﬃ': "ffi", 'ﬄ': "ffl", 'ﬅ': "st", 'ﬆ': "st"}
 
+// sheetText is the text of one page.
+type sheetText struct {
+	e       *engine
+	f       *file
+	leaf    leaf
+	index   int
+	text    references.FPDF_TEXTPAGE
+	place   [6]float64 // from user space to the displayed page
+	unit    float64
+	letters []letter
+	fonts   map[fontKey]reach // nil: not read yet
+}
+
 // finder looks for tags and anchors, page by page.
 type finder struct {
 	e      *engine
+	f      *file
 	wanted *Wanted
 	out    *Extraction
 	// hits of each anchor, over all pages in reading order; loose ones ignore white space.
@@ -40,7 +58,7 @@ type hits struct {
 }
 
 // find fills in tags and anchors; nothing is read when none are wanted.
-func (e *engine) find(doc []byte, leaves []leaf, w *Wanted, out *Extraction) error {
+func (e *engine) find(doc []byte, f *file, leaves []leaf, w *Wanted, out *Extraction) error {
 	if !w.Tags && len(w.Anchors) == 0 {
 		return nil
 	}
@@ -49,12 +67,12 @@ func (e *engine) find(doc []byte, leaves []leaf, w *Wanted, out *Extraction) err
 		return err
 	}
 	defer e.close(d)
-	s := &finder{e: e, wanted: w, out: out, exact: make([]hits, len(w.Anchors)), loose: make([]hits, len(w.Anchors))}
+	s := &finder{e: e, f: f, wanted: w, out: out, exact: make([]hits, len(w.Anchors)), loose: make([]hits, len(w.Anchors))}
 	for i, l := range leaves {
 		if s.finished() {
 			break
 		}
-		if err := s.page(d, i, l.unit); err != nil {
+		if err := s.page(d, i, l); err != nil {
 			return err
 		}
 	}
@@ -73,7 +91,7 @@ func (e *engine) find(doc []byte, leaves []leaf, w *Wanted, out *Extraction) err
 
 // page looks at one page; only when its text, asked for in one call, can hold anything
 // wanted is it asked for character by character.
-func (s *finder) page(d references.FPDF_DOCUMENT, index int, unit float64) error {
+func (s *finder) page(d references.FPDF_DOCUMENT, index int, l leaf) error {
 	p, size, err := s.e.page(d, index)
 	if err != nil {
 		return err
@@ -98,14 +116,14 @@ func (s *finder) page(d references.FPDF_DOCUMENT, index int, unit float64) error
 	if err != nil {
 		return err
 	}
-	text, err := s.e.letters(tp.TextPage, n, place, unit)
-	if err != nil {
+	t := &sheetText{e: s.e, f: s.f, leaf: l, index: index, text: tp.TextPage, place: place, unit: l.unit}
+	if err := t.read(n); err != nil {
 		return err
 	}
 	if s.wanted.Tags {
-		s.tags(index, text)
+		s.tags(t)
 	}
-	s.anchors(index, text)
+	s.anchors(t)
 	return nil
 }
 
@@ -139,43 +157,48 @@ func (s *finder) finished() bool {
 	return true
 }
 
-// letters reads the characters of a page one by one.
-func (e *engine) letters(tp references.FPDF_TEXTPAGE, count int, m [6]float64, unit float64) ([]letter, error) {
-	out := make([]letter, 0, count)
-	g := &gatherer{place: m}
+// read reads the characters of a page one by one.
+func (p *sheetText) read(count int) error {
+	p.letters = make([]letter, 0, count)
+	g := &gatherer{place: p.place}
 	for i := range count {
-		u, err := e.pdfium.FPDFText_GetUnicode(&requests.FPDFText_GetUnicode{TextPage: tp, Index: i})
+		u, err := p.e.pdfium.FPDFText_GetUnicode(&requests.FPDFText_GetUnicode{TextPage: p.text, Index: i})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		r := g.pair(rune(u.Unicode))
 		if r <= 0 || r == 0xFFFE || r == 0xAD || unicode.Is(unicode.Cf, r) {
 			continue
 		}
-		l := letter{r: r}
+		l := letter{r: r, index: i, to: 1}
 		if !unicode.IsSpace(r) {
-			b, err := e.pdfium.FPDFText_GetLooseCharBox(&requests.FPDFText_GetLooseCharBox{TextPage: tp, Index: i})
+			b, err := p.e.pdfium.FPDFText_GetLooseCharBox(&requests.FPDFText_GetLooseCharBox{TextPage: p.text, Index: i})
 			if err != nil {
 				continue // a character PDFium made up, without a place
 			}
 			l.left, l.top, l.right, l.bottom = g.box(float64(b.Rect.Left), float64(b.Rect.Bottom), float64(b.Rect.Right), float64(b.Rect.Top))
-			l.left, l.top, l.right, l.bottom = l.left*unit, l.top*unit, l.right*unit, l.bottom*unit
+			l.left, l.top, l.right, l.bottom = l.left*p.unit, l.top*p.unit, l.right*p.unit, l.bottom*p.unit
 		}
-		parts := ligatures[r]
-		if parts == "" {
-			out = append(out, l)
-			continue
-		}
-		n := float64(len(parts))
-		for k, part := range parts { // each gets its share of the width
-			share := l
-			share.r = part
-			share.left = l.left + (l.right-l.left)*float64(k)/n
-			share.right = l.left + (l.right-l.left)*float64(k+1)/n
-			out = append(out, share)
-		}
+		p.letters = append(p.letters, l.apart()...)
 	}
-	return out, nil
+	return nil
+}
+
+// apart takes a ligature apart; each letter gets its share of the width.
+func (l letter) apart() []letter {
+	parts := ligatures[l.r]
+	if parts == "" {
+		return []letter{l}
+	}
+	var out []letter
+	n := float64(len(parts))
+	for k, part := range parts {
+		share := l
+		share.r, share.from, share.to = part, float64(k)/n, float64(k+1)/n
+		share.left, share.right = l.left+(l.right-l.left)*share.from, l.left+(l.right-l.left)*share.to
+		out = append(out, share)
+	}
+	return out
 }
 
 // bared is text without white space and with ligatures taken apart.
@@ -228,7 +251,7 @@ func typed(s string, at int) (text []letter, index int) {
 }
 
 // anchors looks for every anchor on a page.
-func (s *finder) anchors(page int, text []letter) {
+func (s *finder) anchors(t *sheetText) {
 	for _, keep := range []bool{true, false} {
 		all := s.exact
 		if !keep {
@@ -239,15 +262,15 @@ func (s *finder) anchors(page int, text []letter) {
 		for i, a := range s.wanted.Anchors {
 			if h := &all[i]; h.count <= a.Occurrence {
 				if hay == nil {
-					hay, from = spaced(text, keep)
+					hay, from = spaced(t.letters, keep)
 				}
-				h.add(a, keep, hay, from, text, page)
+				h.add(a, keep, hay, from, t)
 			}
 		}
 	}
 }
 
-func (h *hits) add(a AnchorQuery, keep bool, hay []rune, from []int, text []letter, page int) {
+func (h *hits) add(a AnchorQuery, keep bool, hay []rune, from []int, t *sheetText) {
 	letters, index := typed(a.Text, a.Character)
 	needle, origin := spaced(letters, keep)
 	if len(needle) > 0 && needle[len(needle)-1] == ' ' {
@@ -260,8 +283,9 @@ func (h *hits) add(a AnchorQuery, keep bool, hay []rune, from []int, text []lett
 	var found []Place
 	for i := 0; i+len(needle) <= len(hay); i++ {
 		if hay[i] == needle[0] && slices.Equal(hay[i:i+len(needle)], needle) {
-			l := text[from[i+at]]
-			found = append(found, Place{true, page, l.left, l.top, l.right - l.left, l.bottom - l.top})
+			l := &t.letters[from[i+at]]
+			t.settle(l)
+			found = append(found, Place{true, t.index, l.left, l.top, l.right - l.left, l.bottom - l.top})
 			i += len(needle) - 1
 		}
 	}
@@ -292,24 +316,25 @@ var tagStart = regexp.MustCompile(`(?i)^\s*[*?]?\s*e\s*s\s*l\s*[_:]`)
 const maxTags = 5000
 
 // tags looks for text tags on a page. Anything else in double braces is text.
-func (s *finder) tags(page int, text []letter) {
+func (s *finder) tags(p *sheetText) {
+	text := p.letters
 	var found []Tag
 	for i := 0; i+1 < len(text) && len(s.out.Tags)+len(found)+len(s.out.Broken) < maxTags; i++ {
 		if text[i].r != '{' || text[i+1].r != '{' {
 			continue
 		}
-		taken, why := tagInside(text, i+2)
+		taken, end, why := tagInside(text, i+2)
 		inner := written(taken)
 		if !tagStart.MatchString(inner) {
 			continue
 		}
-		t := Tag{Place: around(append(slices.Clone(text[i:i+2]), taken...), page)}
+		t := Tag{Place: p.around(slices.Concat(text[i:i+2], taken, end))}
 		if why == "" {
 			t.TagText, why = parseTag(inner)
 		}
 		if why != "" {
 			shown := []rune("{{" + strings.Join(strings.Fields(inner), " "))
-			s.out.Broken = append(s.out.Broken, BrokenTag{Page: page, Text: string(shown[:min(len(shown), 100)]), Why: why})
+			s.out.Broken = append(s.out.Broken, BrokenTag{Page: p.index, Text: string(shown[:min(len(shown), 100)]), Why: why})
 		} else {
 			found = append(found, t)
 		}
@@ -321,24 +346,24 @@ func (s *finder) tags(page int, text []letter) {
 // maxJumps bounds how often a tag is followed to text elsewhere in the page's order.
 const maxJumps = 20
 
-// tagInside returns what stands from the letter at to the closing braces.
+// tagInside returns what stands from the letter at to the closing braces, and these.
 // PDFium breaks some lines where the size of the font changes or text runs in several
 // directions; there the tag is followed to the letter that stands next to its last one.
-func tagInside(text []letter, at int) (taken []letter, why string) {
+func tagInside(text []letter, at int) (taken, end []letter, why string) {
 	last := at - 1 // the last letter taken
 	jumps := 0
 	for i := at; i < len(text) && len(taken) < maxTagText; i++ {
 		r := text[i].r
 		if r == '}' && i+1 < len(text) && text[i+1].r == '}' {
-			return taken, ""
+			return taken, text[i : i+2], ""
 		}
 		if r == '{' {
-			return taken, "it does not end with }}"
+			return taken, nil, "it does not end with }}"
 		}
 		if r == '\n' || r == '\r' {
 			next := onward(text, last)
 			if jumps++; next < 0 || jumps > maxJumps {
-				return taken, "it does not end with }} on the line on which it begins"
+				return taken, nil, "it does not end with }} on the line on which it begins"
 			}
 			i = next - 1
 			continue
@@ -348,7 +373,7 @@ func tagInside(text []letter, at int) (taken []letter, why string) {
 		}
 		taken = append(taken, text[i])
 	}
-	return taken, "it does not end with }}"
+	return taken, nil, "it does not end with }}"
 }
 
 func written(text []letter) string {
@@ -403,13 +428,14 @@ func signum(v float64) float64 {
 }
 
 // around is the place of all letters of a run that have one.
-func around(text []letter, page int) Place {
-	p := Place{Page: page}
+func (t *sheetText) around(text []letter) Place {
+	p := Place{Page: t.index}
 	var right, bottom float64
 	for _, l := range text {
 		if unicode.IsSpace(l.r) {
 			continue
 		}
+		t.settle(&l)
 		if !p.Found {
 			p.Found, p.Left, p.Top, right, bottom = true, l.left, l.top, l.right, l.bottom
 		}

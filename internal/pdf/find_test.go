@@ -67,20 +67,7 @@ func TestAnchorsLieWhereTheTextIs(t *testing.T) {
 				t.Errorf("%s: %s is not found", page, words[i])
 				continue
 			}
-			got := joined(first, last)
-			// Three edges lie within a unit. The fourth is the ascent, which a program takes
-			// from its own substitute when a font is not in the file.
-			off := 0
-			line := min(got.Width, got.Height, want.Width, want.Height)
-			for k, d := range []float64{got.Left - want.Left, got.Top - want.Top, got.Left + got.Width - want.Left - want.Width,
-				got.Top + got.Height - want.Top - want.Height} {
-				if math.Abs(d) > unitOfFields {
-					off++
-				}
-				if off > 1 || math.Abs(d) > 0.3*line {
-					t.Errorf("%s: %s: edge %d is %.2f points off: %+v, want %+v", page, words[i], k, d, got, want)
-				}
-			}
+			near(t, page+": "+words[i], joined(first, last), want)
 		}
 	}
 }

@@ -87,7 +87,8 @@ func answerHealth(w http.ResponseWriter, err error) {
 // pages is what the browser's room needs.
 func (s *Server) pages() web.Config {
 	c := web.Config{BaseURL: s.config.URL, Product: s.config.Product, Signing: s.Signing, Keys: s.box, Log: s.log, Logo: s.Directory.Logo,
-		References: []web.Reference{{Name: "acrobat-sign", Title: "Acrobat Sign Embed 2.0", Document: acrobat.OpenAPI}},
+		References: []web.Reference{{Name: "acrobat-sign", Title: "Acrobat Sign Embed 2.0", Document: acrobat.OpenAPI},
+			{Name: "conga-sign", Title: "Conga Sign", Document: congasign.OpenAPI}},
 		Verify: func(ctx context.Context, file []byte) (evidence.Report, error) {
 			return evidence.Verify(ctx, s.Jail, file, s.Keys.Roots())
 		}}

@@ -24,8 +24,8 @@ func anchored(approvals []Approval) (list []*Field) {
 func (a Anchor) query() (pdf.AnchorQuery, error) {
 	q := pdf.AnchorQuery{Text: a.Text, Occurrence: a.Occurrence, Character: a.Character}
 	switch {
-	case strings.TrimSpace(a.Text) == "":
-		return q, errs.New(errs.Invalid, "anchor.text", "An anchor needs a text.").On("extractAnchor.text")
+	case strings.TrimSpace(a.Text) == "" || len(a.Text) > 256:
+		return q, errs.New(errs.Invalid, "anchor.text", "An anchor has a text of at most 256 bytes.").On("extractAnchor.text")
 	case a.Occurrence < 0:
 		return q, errs.New(errs.Invalid, "anchor.index", "The index of an anchor counts from 0.").On("extractAnchor.index")
 	case a.Character < 0 || a.Character >= utf8.RuneCountInString(a.Text):

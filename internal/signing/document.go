@@ -136,7 +136,7 @@ var refusals = map[pdf.Reason]*errs.Error{
 	pdf.NotPDF:        errs.New(errs.Invalid, "document.not_pdf", "The file is not a PDF document."),
 	pdf.Encrypted:     errs.New(errs.Invalid, "document.encrypted", "The PDF document needs a password to be opened. Remove it and upload again."),
 	pdf.Signed:        errs.New(errs.Invalid, "document.signed", "The PDF document already carries a signature, which signing here would spoil."),
-	pdf.ActiveContent: errs.New(errs.Invalid, "document.active", "The PDF document holds active content."),
+	pdf.ActiveContent: errs.New(errs.Invalid, "document.active", "The PDF document is nothing without its active content."),
 	pdf.TooLarge:      errs.New(errs.TooLarge, "document.too_large", "The PDF document is too large."),
 	pdf.TooManyPages:  errs.New(errs.TooLarge, "document.too_many_pages", "The PDF document has too many pages."),
 	pdf.Broken:        errs.New(errs.Invalid, "document.broken", "The PDF document is damaged and could not be repaired."),

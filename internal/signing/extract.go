@@ -95,7 +95,7 @@ func (x *extraction) wanted(roles []extractRole) (w pdf.Wanted, err error) {
 		return w, nil
 	}
 	for _, kind := range x.d.Extraction {
-		switch strings.ToUpper(kind) {
+		switch kind {
 		case AcroFields:
 			w.Fields = true
 		case TextTags:

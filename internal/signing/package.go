@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -370,7 +371,7 @@ func (f *forest) document(r documentRow, roles map[string]string) Document {
 	for _, a := range f.approvals[r.ID] {
 		d.Approvals = append(d.Approvals, Approval{ID: a.ID, OuterID: a.OuterID, Role: roles[a.RoleID], Name: a.Name,
 			Optional: a.Optional, Disabled: a.Disabled, EnforceCaptureSignature: a.EnforceCapture, FromFile: a.FromFile,
-			Data: rawJSON(a.Data), Signed: instant(a.SignedMs), Fields: f.fields[a.ID]})
+			Data: rawJSON(a.Data), Accepted: cmp.Or(instant(a.AcceptedMs), instant(a.SignedMs)), Signed: instant(a.SignedMs), Fields: f.fields[a.ID]})
 	}
 	return d
 }

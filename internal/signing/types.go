@@ -176,6 +176,7 @@ type Approval struct {
 	EnforceCaptureSignature bool
 	FromFile                bool
 	Data                    json.RawMessage
+	Accepted                time.Time // zero before; a signature accepts what was not accepted one by one before it
 	Signed                  time.Time // zero before
 	Fields                  []Field
 }

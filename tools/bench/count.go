@@ -48,7 +48,7 @@ func (b *bench) countAll(ctx context.Context) error {
 	}
 	err = b.countItems(ctx, p)
 	err = errors.Join(err, b.ours.stop())
-	b.ours, b.cold, b.subjects = nil, nil, nil
+	b.ours, b.cold, b.subjects, b.rooms = nil, nil, nil, nil
 	return err
 }
 
@@ -65,7 +65,7 @@ func (b *bench) countItems(ctx context.Context, p *proxy) error {
 	background, seconds := p.read().minus(idle), time.Since(start).Seconds()
 	b.counts = map[string]count{}
 	for _, it := range items {
-		if !b.options.wants(it.id) {
+		if !b.options.wants(it.id) || it.requests == nil {
 			continue
 		}
 		next, err := it.requests(b)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"mime/multipart"
 	"net/textproto"
 	"net/url"
@@ -20,43 +19,9 @@ import (
 type desk struct {
 	client, secret string
 	bearer         string
-	account        string   // internal id
+	account, outer string   // internal and outer id
 	packageRows    []row    // what creating a package of one page writes
 	many           []string // packages' outer ids, in random order
-}
-
-// pdfOf is a PDF of n Letter pages of text.
-func pdfOf(n int) []byte {
-	var b bytes.Buffer
-	b.WriteString("%PDF-1.4\n")
-	var offsets []int
-	add := func(format string, args ...any) {
-		offsets = append(offsets, b.Len())
-		fmt.Fprintf(&b, "%d 0 obj\n", len(offsets))
-		fmt.Fprintf(&b, format, args...)
-		b.WriteString("\nendobj\n")
-	}
-	var kids, text strings.Builder
-	for i := range n {
-		fmt.Fprintf(&kids, "%d 0 R ", 5+i)
-	}
-	for y := 760; y > 40; y -= 12 {
-		fmt.Fprintf(&text, "BT /F1 9 Tf 36 %d Td (The quick brown fox jumps over the lazy dog and signs the agreement at once, before noon.) Tj ET\n", y)
-	}
-	add("<</Type/Catalog/Pages 2 0 R>>")
-	add("<</Type/Pages/Kids[%s]/Count %d>>", kids.String(), n)
-	add("<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>")
-	add("<</Length %d>>stream\n%s\nendstream", text.Len(), text.String())
-	for range n {
-		add("<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 3 0 R>>>>>>")
-	}
-	xref := b.Len()
-	fmt.Fprintf(&b, "xref\n0 %d\n0000000000 65535 f \n", len(offsets)+1)
-	for _, at := range offsets {
-		fmt.Fprintf(&b, "%010d 00000 n \n", at)
-	}
-	fmt.Fprintf(&b, "trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n", len(offsets)+1, xref)
-	return b.Bytes()
 }
 
 // openDesk makes the account and its client.
@@ -65,7 +30,7 @@ func openDesk(ctx context.Context, rooms *server.Rooms) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &desk{account: account.ID}
+	k := &desk{account: account.ID, outer: account.OuterID}
 	k.client, k.secret, err = rooms.Authn.CreateClient(ctx, account.ID, []authz.Right{authz.Sign}, "Bench")
 	return k, err
 }
@@ -77,13 +42,18 @@ func (k *desk) signIn(c *child) (err error) {
 	return err
 }
 
+const payloadEmail = "mary.doe@example.org"
+
 const payload = `{"name":"Prescription","description":"For the files","status":"DRAFT","language":"en","roles":[{"id":"r1","name":"Signer","index":0,
-	"signers":[{"id":"s1","email":"mary.doe@example.org","firstName":"Mary","lastName":"Doe"}]}],
+	"signers":[{"id":"s1","email":"` + payloadEmail + `","firstName":"Mary","lastName":"Doe"}]}],
 	"documents":[{"id":"d1","name":"Prescription","approvals":[{"id":"a1","role":"r1","fields":[
 	{"id":"f1","type":"SIGNATURE","subtype":"FULLNAME","page":0,"left":100,"top":800,"width":200,"height":50}]}]}]}`
 
 // create is the request for a draft with a document of so many pages.
-func (k *desk) create(pages int) []byte {
+func (k *desk) create(pages int) []byte { return k.send(payload, pages) }
+
+// send is the request for a package of a payload with a document of so many pages.
+func (k *desk) send(payload string, pages int) []byte {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	file, err := form.CreatePart(textproto.MIMEHeader{"Content-Disposition": {`form-data; name="file"; filename="prescription.pdf"`},

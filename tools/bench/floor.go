@@ -11,7 +11,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync/atomic"
 )
@@ -78,8 +77,7 @@ func serveFloor(spec string) error {
 	if err := announce(main, mux); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
+	return waitForEnd()
 }
 
 // take begins another work.

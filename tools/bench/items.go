@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 )
 
 // item is one kind of request, and what it is held against.
@@ -16,8 +18,14 @@ type item struct {
 	// noSQL says that a request may run no statement; fewCommits that on SQLite
 	// at most every eighth may cost a commit of its own.
 	noSQL, fewCommits bool
-	// requests makes them anew for each round.
+	// requests makes them anew for each round; none where the sides bring their own.
 	requests func(*bench) (source, error)
+	// sides are held against each other instead of our server and the floor; with
+	// byCPU by the processor time they take instead of their rates.
+	sides func(context.Context, *bench) (ours, other side, err error)
+	byCPU bool
+	// within is the longest median time of a request; 0: any.
+	within time.Duration
 	// grows says that the cost must not follow the number of users or packages.
 	grows bool
 	// floor is what the floor does, given the server's answer to a request.
@@ -25,7 +33,7 @@ type item struct {
 }
 
 func always(ratio float64) map[string]float64 {
-	return map[string]float64{"sqlite": ratio, "postgres": ratio}
+	return map[string]float64{"sqlite": ratio, "postgres": ratio, noEngine: ratio}
 }
 
 // kind is a floor that needs to know no more than the answer.
@@ -33,8 +41,10 @@ func kind(name string) func(*bench, answer) (work, error) {
 	return func(_ *bench, a answer) (work, error) { return a.work(name), nil }
 }
 
-// items in the order of their running: those that write come last.
-var items = []item{
+// items in the order of their running: within each list those that write come last.
+var items = slices.Concat(basicItems, lobbyItems, trailItems, paperItems)
+
+var basicItems = []item{
 	{id: "B1", work: "technical token / bare, signs Ed25519", status: 200, goal: always(0.7), noSQL: true,
 		requests: func(b *bench) (source, error) { return same(b.tenant.technicalToken()), nil }, floor: signing},
 	{id: "B2a", work: "validate_token, warm / bare, reads the form", status: 200, goal: always(0.7), noSQL: true,
@@ -251,7 +261,7 @@ func (b *bench) tenfold(ctx context.Context, dir string) (out []result, err erro
 			return out, err
 		}
 		it.id, it.work, it.goal = it.id+" x10", it.work+" … among 10 × as many / among as many", always(0.9)
-		r, err := large.compare(ctx, it, side{b.ours, b.tenant.db.Name, few})
+		r, err := large.compare(ctx, it, large.side(), side{child: b.ours, database: b.tenant.db.Name, next: few})
 		if err != nil {
 			return out, fmt.Errorf("%s: %w", it.id, err)
 		}

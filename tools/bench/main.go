@@ -37,9 +37,17 @@ type options struct {
 	profiles                                 string
 }
 
-// wants reports whether an item is to be run.
+// wants reports whether an item is to be run: B1 names B1 and B1a, not B10.
 func (o options) wants(id string) bool {
-	return len(o.only) == 0 || slices.ContainsFunc(o.only, func(prefix string) bool { return strings.HasPrefix(id, prefix) })
+	return len(o.only) == 0 || slices.ContainsFunc(o.only, func(prefix string) bool {
+		rest, ok := strings.CutPrefix(id, prefix)
+		return ok && (rest == "" || rest[0] < '0' || rest[0] > '9')
+	})
+}
+
+// wantsAny reports whether one of some items is to be run.
+func (o options) wantsAny(of []item) bool {
+	return slices.ContainsFunc(of, func(it item) bool { return o.wants(it.id) })
 }
 
 func main() {
@@ -74,6 +82,8 @@ func role(name, spec string) error {
 		return serveOurs(spec)
 	case "role-floor":
 		return serveFloor(spec)
+	case "role-paper":
+		return servePaper(spec)
 	}
 	return fmt.Errorf("unknown %s", name)
 }

@@ -20,6 +20,10 @@ type bench struct {
 	counts      map[string]count
 	cold        [][]byte
 	subjects    [][]byte
+	rooms       map[int]*room // of b.ours, by number of openers
+	twins       map[string]*twin
+	papers      []*child // that seals and draws, and what it is held against
+	crowd       *client  // many more callers of b.ours
 }
 
 // result is a line of the table.
@@ -57,15 +61,26 @@ func onEngine(ctx context.Context, o options, engine string) (out []result, err 
 	fmt.Fprintf(os.Stderr, "%s: %d users, %d accounts, set up in %.1f s; an exchange writes %s; a new user %s\n", engine, o.users, o.accounts,
 		time.Since(began).Seconds(), tables(b.tenant.exchangeRows), tables(b.tenant.userRows))
 	for _, it := range items {
-		if !o.wants(it.id) {
+		if !o.wants(it.id) || it.engine(engine) == noEngine && engine != o.engines[0] {
 			continue
 		}
 		r, err := b.measure(ctx, it)
+		if errors.Is(err, errMissing) {
+			fmt.Fprintf(os.Stderr, "%s left out: %v\n", it.id, err)
+			continue
+		}
 		if err != nil {
 			return out, fmt.Errorf("%s: %w", it.id, err)
 		}
 		out = append(out, r)
 		fmt.Fprintf(os.Stderr, "%s %s: %.0f/s, floor %.0f/s, ratio %.2f\n", it.id, engine, r.ours.rate, r.floor.rate, r.ratio)
+	}
+	if o.wants("B9") {
+		r, err := b.seals(ctx)
+		if err != nil {
+			return out, fmt.Errorf("B9: %w", err)
+		}
+		out = append(out, r)
 	}
 	if o.tenfold {
 		grown, err := b.tenfold(ctx, dir)
@@ -93,6 +108,9 @@ func open(ctx context.Context, o options, engine, dir string) (b *bench, err err
 	if b.floorDB, err = d.copy(ctx, "floor"); err != nil {
 		return b, err
 	}
+	if err = b.makeTwins(ctx); err != nil {
+		return b, err
+	}
 	if b.floor, err = startChild("role-floor", floorSpec{b.floorDB, o.conns}, o.conns); err != nil {
 		return b, err
 	}
@@ -109,12 +127,19 @@ func open(ctx context.Context, o options, engine, dir string) (b *bench, err err
 
 func (b *bench) close() error {
 	var failed []error
-	for _, c := range []*child{b.ours, b.floor} {
+	children, databases := append(b.papers, b.ours, b.floor), []database{b.floorDB, b.tenantDB()}
+	for _, t := range b.twins {
+		children, databases = append(children, t.child), append(databases, t.database)
+	}
+	if b.crowd != nil {
+		failed = append(failed, b.crowd.Close())
+	}
+	for _, c := range children {
 		if c != nil {
 			failed = append(failed, c.stop())
 		}
 	}
-	for _, d := range []database{b.floorDB, b.tenantDB()} {
+	for _, d := range databases {
 		if d.Name != "" && d.Engine == "postgres" { // a SQLite database goes with its folder
 			failed = append(failed, d.drop())
 		}
@@ -131,6 +156,13 @@ func (b *bench) tenantDB() (d database) {
 
 // measure holds an item against its floor.
 func (b *bench) measure(ctx context.Context, it item) (r result, err error) {
+	if it.sides != nil {
+		ours, other, err := it.sides(ctx, b)
+		if err != nil {
+			return r, err
+		}
+		return b.compare(ctx, it, ours, other)
+	}
 	next, err := it.requests(b)
 	if err != nil {
 		return r, err
@@ -146,14 +178,34 @@ func (b *bench) measure(ctx context.Context, it item) (r result, err error) {
 	if _, err := b.floor.control("POST", "/work", k); err != nil {
 		return r, err
 	}
-	return b.compare(ctx, it, side{b.floor, b.floorDB.Name, nil})
+	return b.compare(ctx, it, b.side(), side{child: b.floor, database: b.floorDB.Name})
 }
 
-// side is who is measured, on which database, with which requests; nil is the same as the other.
+// side is who is measured, on which database, with which requests (nil: the
+// item's, the same for both sides), which status they are answered with (0: the
+// item's) and over which connections (nil: the child's).
 type side struct {
 	child    *child
 	database string
 	next     source
+	status   int
+	over     *client
+}
+
+// side is our server with the item's requests.
+func (b *bench) side() side { return side{child: b.ours, database: b.tenant.db.Name} }
+
+// noEngine is the engine of what needs no database.
+const noEngine = "none"
+
+// errMissing is a program to compare with that is not installed.
+var errMissing = errors.New("not installed")
+
+func (it item) engine(engine string) string {
+	if it.requests == nil {
+		return noEngine
+	}
+	return engine
 }
 
 // round is a slice of each side.
@@ -162,30 +214,35 @@ type round struct {
 	others      float64 // processor time others used, as a share of the round
 }
 
-// compare runs rounds until there are enough quiet ones.
-func (b *bench) compare(ctx context.Context, it item, other side) (r result, err error) {
-	r = result{item: it, engine: b.tenant.db.Engine}
+// compare holds two sides against each other.
+func (b *bench) compare(ctx context.Context, it item, ours, other side) (r result, err error) {
+	r = result{item: it, engine: it.engine(b.tenant.db.Engine)}
 	if c, ok := b.counts[it.id]; ok {
 		r.count = &c
 	}
 	if folder := b.options.profiles; folder != "" {
-		end, failed := b.ours.profile(filepath.Join(folder, it.id+"-"+r.engine+".pprof"))
+		end, failed := ours.child.profile(filepath.Join(folder, it.id+"-"+r.engine+".pprof"))
 		if failed != nil {
 			return r, failed
 		}
 		defer func() { err = errors.Join(err, end()) }()
 	}
+	return r, b.quietest(ctx, &r, func(d time.Duration) (round, error) { return b.round(it, ours, other, d) })
+}
+
+// quietest runs rounds until there are enough quiet ones, after one to warm up.
+func (b *bench) quietest(ctx context.Context, r *result, next func(time.Duration) (round, error)) error {
 	var quiet, noisy []round
-	if _, err := b.round(it, other, b.options.slice/4); err != nil { // warm up
-		return r, err
+	if _, err := next(b.options.slice / 4); err != nil {
+		return err
 	}
 	for len(quiet) < b.options.rounds && len(quiet)+len(noisy) < b.most() {
 		if err := ctx.Err(); err != nil {
-			return r, err
+			return err
 		}
-		x, err := b.round(it, other, b.options.slice)
+		x, err := next(b.options.slice)
 		if err != nil {
-			return r, err
+			return err
 		}
 		if x.others > 0.1 {
 			noisy = append(noisy, x)
@@ -197,7 +254,7 @@ func (b *bench) compare(ctx context.Context, it item, other side) (r result, err
 	r.busy = min(b.options.rounds-len(quiet), len(noisy))
 	r.thrown = len(noisy) - r.busy
 	r.sum(append(quiet, noisy[:r.busy]...))
-	return r, nil
+	return nil
 }
 
 // most is the bound on rounds.
@@ -208,32 +265,45 @@ func (b *bench) most() int {
 	return 3 * b.options.rounds
 }
 
-func (b *bench) round(it item, other side, d time.Duration) (x round, err error) {
-	next, err := it.requests(b)
-	if err != nil {
-		return x, err
+func (b *bench) round(it item, ours, other side, d time.Duration) (x round, err error) {
+	if it.requests != nil {
+		next, err := it.requests(b)
+		if err != nil {
+			return x, err
+		}
+		for _, s := range []*side{&ours, &other} {
+			if s.next == nil {
+				s.next = next
+			}
+		}
 	}
-	if other.next == nil {
-		other.next = next
-	}
+	return b.watched([]string{ours.database, other.database}, func() (mine, theirs figures, err error) {
+		if mine, err = b.slice(it, ours, d); err != nil {
+			return mine, theirs, err
+		}
+		if theirs, err = b.slice(it, other, d); err != nil {
+			err = fmt.Errorf("the other side: %w", err)
+		}
+		return mine, theirs, err
+	})
+}
+
+// watched is a round during which the processor time of what does not work on these databases is taken.
+func (b *bench) watched(databases []string, do func() (ours, floor figures, err error)) (x round, err error) {
 	began := time.Now()
 	before, err := processorUse()
 	if err != nil {
 		return x, err
 	}
-	if x.ours, err = b.slice(it, side{b.ours, b.tenant.db.Name, next}, d); err != nil {
+	if x.ours, x.floor, err = do(); err != nil {
 		return x, err
-	}
-	if x.floor, err = b.slice(it, other, d); err != nil {
-		return x, fmt.Errorf("floor: %w", err)
 	}
 	after, err := processorUse()
 	if err != nil {
 		return x, err
 	}
-	var databases []string
-	if b.tenant.db.Engine == "postgres" {
-		databases = []string{b.tenant.db.Name, other.database}
+	if b.tenant.db.Engine != "postgres" {
+		databases = nil
 	}
 	x.others = after.others(before, databases...).Seconds() / time.Since(began).Seconds()
 	return x, nil
@@ -245,9 +315,9 @@ func (b *bench) slice(it item, s side, d time.Duration) (f figures, err error) {
 	if err != nil {
 		return f, err
 	}
-	db := database{Engine: b.tenant.db.Engine, Name: s.database}
+	db := database{Engine: it.engine(b.tenant.db.Engine), Name: s.database}
 	commits, useBefore := db.committed()
-	x, err := s.child.work.run(d, 0, it.status, s.next)
+	x, err := cmp.Or(s.over, s.child.work).run(d, 0, cmp.Or(s.status, it.status), s.next)
 	if err != nil {
 		return f, err
 	}
@@ -265,6 +335,9 @@ func (b *bench) slice(it item, s side, d time.Duration) (f figures, err error) {
 
 // committed counts SQLite's commits, and the processor time of PostgreSQL's processes for one database.
 func (d database) committed() (commits uint32, used time.Duration) {
+	if d.Engine == noEngine {
+		return 0, 0
+	}
 	if d.Engine == "sqlite" {
 		commits, _ = d.commits() // none before the first writer opened it
 		return commits, 0
@@ -282,7 +355,12 @@ func (d database) committed() (commits uint32, used time.Duration) {
 func (r *result) sum(rounds []round) {
 	r.ours = medians(rounds, func(x round) figures { return x.ours })
 	r.floor = medians(rounds, func(x round) figures { return x.floor })
-	r.ratio = median(rounds, func(x round) float64 { return x.ours.rate / x.floor.rate })
+	r.ratio = median(rounds, func(x round) float64 {
+		if r.byCPU {
+			return x.floor.cpu.Seconds() / x.ours.cpu.Seconds()
+		}
+		return x.ours.rate / x.floor.rate
+	})
 }
 
 func medians(rounds []round, side func(round) figures) figures {

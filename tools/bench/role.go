@@ -50,6 +50,12 @@ func serveOurs(spec string) error {
 	return errors.Join(<-ended, s.Close())
 }
 
+// waitForEnd returns when the parent wants the child to end, or has ended itself.
+func waitForEnd() error {
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
 // announce opens the private endpoint and writes both addresses.
 func announce(main net.Listener, mux *http.ServeMux) error {
 	control, err := net.Listen("tcp", "127.0.0.1:0")

@@ -40,7 +40,9 @@ type tenant struct {
 	accountRows, userRows, exchangeRows []row // what one of these writes
 	ids                                 []string
 	emails                              []string
+	accounts                            []string // some accounts' outer ids
 	desk                                *desk
+	lobbies                             map[int]lobby // by number of members
 }
 
 // configure is the shipped server's configuration with a database.
@@ -80,6 +82,9 @@ func newTenant(ctx context.Context, o options, d database, dir string) (t *tenan
 		return t, err
 	}
 	err = t.onboard(ctx, c, rooms)
+	if err == nil && o.wantsAny(lobbyItems) {
+		err = t.openLobbies(ctx, c, rooms, o.conns)
+	}
 	if err = errors.Join(err, c.stop()); err != nil {
 		return t, fmt.Errorf("onboard: %w", err)
 	}
@@ -198,6 +203,10 @@ func (t *tenant) fill(ctx context.Context, o options) error {
 		if err := t.db.settle(ctx, t.pool); err != nil {
 			return err
 		}
+	}
+	var err error
+	if t.accounts, err = column(ctx, t.pool, `select outer_id from accounts where partner_id = $1 order by id limit $2`, t.partner, accountsAtOnce); err != nil {
+		return err
 	}
 	return t.readUsers(ctx)
 }

@@ -90,11 +90,11 @@ func (s *Spec) Answers() map[string]int {
 // Fault says what in a call and its answer the document does not tell: a status,
 // a header, a media type or a body, members that it does not name among them. A
 // call that succeeded must itself be one that the document allows. A call of
-// no operation must have been refused, that is answered 4xx. Nil: all is in order.
+// no operation must have been refused, that is answered 4xx, or 501. Nil: all is in order.
 func (s *Spec) Fault(c Call, a Answer) error {
 	name, op, values := s.find(c)
 	if op == nil {
-		if a.Status >= 400 && a.Status < 500 {
+		if a.Status >= 400 && a.Status < 500 || a.Status == http.StatusNotImplemented {
 			return nil
 		}
 		return fmt.Errorf("%s %s is no operation of the document and was answered %d", c.Method, c.Path, a.Status)
@@ -184,7 +184,7 @@ func (s *Spec) answerFault(want *openapi3.Response, a Answer, head bool) error {
 		return nil
 	}
 	content, err := mediaOf(want.Content, a.Header.Get("Content-Type"))
-	if err != nil {
+	if err != nil || !isJSON(a.Header.Get("Content-Type")) {
 		return err
 	}
 	return s.fits(content.Schema, a.Body)
@@ -217,6 +217,12 @@ func mediaOf(content openapi3.Content, header string) (*openapi3.MediaType, erro
 		return nil, fmt.Errorf("the document has no media type %s here", media)
 	}
 	return content[media], nil
+}
+
+// isJSON tells a media type whose values have a schema.
+func isJSON(header string) bool {
+	media, _, err := mime.ParseMediaType(header)
+	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
 func parameterFault(op *openapi3.Operation, c Call, path map[string]string) error {
@@ -272,7 +278,7 @@ func (s *Spec) bodyFault(op *openapi3.Operation, c Call) error {
 		return nil
 	}
 	content, err := mediaOf(want.Content, c.Media)
-	if err != nil {
+	if err != nil || !isJSON(c.Media) && !strings.HasPrefix(c.Media, "application/x-www-form-urlencoded") {
 		return err
 	}
 	body, err := jsonBody(c)

@@ -549,6 +549,7 @@ func (s *stack) playAccess() {
 	s.Golden.Name("clientId", c.id)
 	s.Golden.Name("clientSecret", c.secret)
 	s.Golden.Name("signedPackage", pkg)
+	s.Golden.Name("signedPackage", url.QueryEscape(pkg))
 	s.as("").Do(apitest.Call{Route: "POST /oauth2/token", Method: "POST", Path: "/oauth2/token", Media: formMedia, Learn: map[string]string{"jwt": "access_token"},
 		Body: []byte("grant_type=client_credentials&client_id=" + c.id + "&client_secret=" + c.secret)}).Want(200)
 	app := s.as("")

@@ -27,15 +27,6 @@ type extractIn struct {
 	ExtractionTypes []string `json:"extractionTypes"`
 }
 
-func (e extractIn) check() error {
-	for _, kind := range e.ExtractionTypes {
-		if err := choice("documents.extractionTypes", kind, "ACROFIELDS or TEXT_TAGS", "ACROFIELDS", "TEXT_TAGS"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // documentChangeIn is a document as clients send it to change it; what is absent stays.
 type documentChangeIn struct {
 	Name          *string        `json:"name"`
@@ -50,9 +41,6 @@ type documentChangeIn struct {
 func (d documentChangeIn) core() (out signing.DocumentChange, err error) {
 	out = signing.DocumentChange{Name: d.Name, Description: d.Description, Index: d.Index, Data: given(d.Data),
 		Extract: d.Extract, Extraction: d.ExtractionTypes}
-	if err := d.extractIn.check(); err != nil {
-		return out, err
-	}
 	if err := within("documents.index", float64(or(d.Index, 0)), 0, 10_000); err != nil {
 		return out, err
 	}
@@ -68,9 +56,6 @@ func (d documentIn) core(pdf []byte) (signing.NewDocument, error) {
 		Extract: d.Extract, Extraction: d.ExtractionTypes}
 	if given(d.External) != nil {
 		return out, notTaken("documents.external", "Documents are not fetched from other places: send the file.")
-	}
-	if err := d.extractIn.check(); err != nil {
-		return out, err
 	}
 	if err := within("documents.index", float64(or(d.Index, 0)), 0, 10_000); err != nil {
 		return out, err

@@ -128,9 +128,6 @@ var editRefusals = []refusal{
 	{"external document", func(s *stack) apitest.Answer {
 		return s.Post(s.editable()+"/documents", `[{"name":"x","base64Content":"JVBERi0=","external":{"id":"1","providerName":"x"}}]`)
 	}},
-	{"extraction type unknown", func(s *stack) apitest.Answer {
-		return s.Post(s.editable()+"/documents", `[{"name":"x","base64Content":"JVBERi0=","extract":true,"extractionTypes":["GUESS"]}]`)
-	}},
 	{"role id taken", func(s *stack) apitest.Answer {
 		return s.Post(s.editable()+"/roles", `{"id":"r1","signers":[{"email":"c@example.com","firstName":"C"}]}`)
 	}},
@@ -218,12 +215,6 @@ var editRefusals = []refusal{
 	}},
 	{"anchor after the upload", func(s *stack) apitest.Answer {
 		return s.Post(s.editable()+"/documents/d1/approvals/a1/fields", `{`+oneField+`,"extractAnchor":{"text":"x","width":50,"height":20}}`)
-	}},
-	{"anchor without a text", func(s *stack) apitest.Answer {
-		return s.Post(s.editable()+"/documents/d1/approvals/a1/fields", `{`+oneField+`,"extractAnchor":{"width":50}}`)
-	}},
-	{"anchor point unknown", func(s *stack) apitest.Answer {
-		return s.Post(s.editable()+"/documents/d1/approvals/a1/fields", `{`+oneField+`,"extractAnchor":{"text":"x","anchorPoint":"MIDDLE"}}`)
 	}},
 	{"radio button of another value", func(s *stack) apitest.Answer {
 		return s.Post(s.editable()+"/documents/d1/approvals/a1/fields", `{"type":"INPUT","subtype":"RADIO","value":"maybe","page":0,"left":1,"top":1,"width":50,"height":20}`)

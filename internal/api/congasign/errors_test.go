@@ -245,8 +245,11 @@ var packageRefusals = []refusal{
 		return s.file(strings.Replace(paper(), "/Root 1 0 R", "/Root 1 0 R/Encrypt<</Filter/Standard/V 2/R 3/Length 128/P -4/O<"+
 			strings.Repeat("00", 32)+">/U<"+strings.Repeat("00", 32)+">>>/ID[<00><00>]", 1))
 	}},
-	{"PDF with JavaScript", func(s *stack) apitest.Answer {
-		return s.file(strings.Replace(paper(), "/Pages 2 0 R>>", "/Pages 2 0 R/OpenAction<</S/JavaScript/JS(app.alert\\(1\\))>>>>", 1))
+	{"PDF portfolio", func(s *stack) apitest.Answer {
+		return s.file(strings.Replace(paper(), "/Pages 2 0 R>>", "/Pages 2 0 R/Collection<<>>>>", 1))
+	}},
+	{"PDF with a dynamic form", func(s *stack) apitest.Answer {
+		return s.file(strings.Replace(paper(), "/Pages 2 0 R>>", "/Pages 2 0 R/AcroForm<</Fields[]/XFA[]>>>>", 1))
 	}},
 	{"PDF of 17 MB", func(s *stack) apitest.Answer { return s.file(paper() + strings.Repeat("%", 17<<20)) }},
 	{"PDF of 17 MB in base64", func(s *stack) apitest.Answer {
@@ -268,7 +271,9 @@ var packageRefusals = []refusal{
 		return s.Post(s.draft()+"/notifications", `{"email":"signer1@example.com"}`)
 	}},
 	{"notify too often", func(s *stack) apitest.Answer {
-		return s.Post(s.sent()+"/notifications", `{"email":"signer1@example.com"}`)
+		one := s.sent()
+		s.Post(one+"/notifications", `{"email":"signer1@example.com"}`).Want(204) // the invitation itself does not count
+		return s.Post(one+"/notifications", `{"email":"signer1@example.com"}`)
 	}},
 	{"package of another's", func(s *stack) apitest.Answer {
 		other, err := s.dir.CreateAccount(s.T.Context(), directory.NewAccount{Name: "Other"})
@@ -321,7 +326,7 @@ func testErrors(t *testing.T, s *stack) {
 	for _, row := range apitest.Errors(t, "errors.tsv") {
 		want[row["when"]] = row
 	}
-	for _, r := range slices.Concat(requestRefusals, groupRefusals, packageRefusals, shapeRefusals, sendingRefusals, editRefusals, signingRefusals, callbackRefusals, wholeRefusals, accountRefusals, tokenRefusals) {
+	for _, r := range slices.Concat(requestRefusals, groupRefusals, packageRefusals, shapeRefusals, sendingRefusals, editRefusals, signingRefusals, callbackRefusals, wholeRefusals, accountRefusals, tokenRefusals, extractRefusals) {
 		s.forget()
 		got := errorRow(r.name, r.make(s))
 		row := want[r.name]

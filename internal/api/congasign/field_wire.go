@@ -132,18 +132,11 @@ type anchorIn struct {
 func (a anchorIn) core() (signing.Anchor, error) {
 	out := signing.Anchor{Text: a.Text, Occurrence: a.Index, Character: a.CharacterIndex, Point: cmp.Or(a.AnchorPoint, "TOPLEFT"),
 		Left: points(a.LeftOffset), Top: points(a.TopOffset), Width: points(a.Width), Height: points(a.Height)}
-	if strings.TrimSpace(a.Text) == "" || len(a.Text) > 256 {
-		return out, errs.New(errs.Invalid, "anchor.text", "An anchor has a text of at most 256 bytes.").On("fields.extractAnchor.text")
-	}
-	if err := choice("fields.extractAnchor.anchorPoint", a.AnchorPoint, "TOPLEFT, TOPRIGHT, BOTTOMLEFT or BOTTOMRIGHT",
-		"TOPLEFT", "TOPRIGHT", "BOTTOMLEFT", "BOTTOMRIGHT"); err != nil {
-		return out, err
-	}
 	for _, n := range []struct {
 		name        string
 		value       float64
 		least, most float64
-	}{{"index", float64(a.Index), 0, 10_000}, {"characterIndex", float64(a.CharacterIndex), 0, 256}, {"leftOffset", a.LeftOffset, -20_000, 20_000},
+	}{{"index", float64(a.Index), -10_000, 10_000}, {"leftOffset", a.LeftOffset, -20_000, 20_000},
 		{"topOffset", a.TopOffset, -20_000, 20_000}, {"width", a.Width, 0, 20_000}, {"height", a.Height, 0, 20_000}} {
 		if err := within("fields.extractAnchor."+n.name, n.value, n.least, n.most); err != nil {
 			return out, err
@@ -193,7 +186,7 @@ func wordApproval(a signing.Approval) approvalOut {
 	out := approvalOut{
 		ID: a.OuterID, Role: a.Role, Name: a.Name, Optional: a.Optional, Disabled: a.Disabled,
 		EnforceCaptureSignature: a.EnforceCaptureSignature, FromFile: a.FromFile,
-		Accepted: when(a.Signed), Signed: when(a.Signed), Fields: []fieldOut{}, Data: jsontext.Value(a.Data),
+		Accepted: when(a.Accepted), Signed: when(a.Signed), Fields: []fieldOut{}, Data: jsontext.Value(a.Data),
 	}
 	for rank := range 3 { // the order in which clients expect fields back
 		for _, f := range a.Fields {

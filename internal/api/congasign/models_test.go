@@ -142,6 +142,7 @@ func modelOf(call apitest.Call, a apitest.Answer) string {
 // neverNull fails the test when an answer has a null, or no member, where client libraries fail.
 func neverNull(t testing.TB, call apitest.Call, a apitest.Answer) {
 	t.Helper()
+	checkDocument(t, call, a)
 	name := modelOf(call, a)
 	media := a.Header.Get("Content-Type")
 	if a.Status >= 400 && name != "" && media != "application/json" && call.Method != "HEAD" {

@@ -22,9 +22,26 @@ import (
 // published is the document that every answer of this package's tests is held against.
 var published *apitest.Spec
 
+// publish loads the document; while it is being written anew there may be none.
+func publish() {
+	var err error
+	if published, err = apitest.NewSpec(OpenAPI); err != nil && !updating() {
+		panic("openapi.json: " + err.Error())
+	}
+}
+
+// updating tells that samples and the document are being written anew.
+func updating() bool {
+	f := flag.Lookup("update")
+	return f != nil && f.Value.String() == "true"
+}
+
 // checkDocument holds a call and its answer against the document, under the one prefix that it writes.
 func checkDocument(t testing.TB, c apitest.Call, a apitest.Answer) {
 	t.Helper()
+	if published == nil {
+		return
+	}
 	path, query, asked := strings.Cut(c.Path, "?")
 	bare, ok := claim(strings.TrimSuffix(path, "/"))
 	if !ok {
@@ -51,6 +68,9 @@ var rootPaths = []string{"/auth", "/oauth2", "/apitoken"}
 
 // unproven tells when every test ran and an operation has succeeded in none.
 func unproven() int {
+	if published == nil {
+		return 0
+	}
 	for _, name := range []string{"test.run", "test.skip", "test.list"} {
 		if f := flag.Lookup(name); f != nil && f.Value.String() != "" {
 			return 0
@@ -80,6 +100,7 @@ type operation struct {
 	media              []string // of other bodies
 	optional           bool     // the body may be left out
 	out                any      // wire type of the JSON answer; nil: none
+	or                 any      // wire type of another JSON answer
 	file               []string // media types of an answer that is no JSON, beside out
 	status             int      // of success; 0 is 200
 	also               int      // another status of success, without a body
@@ -90,6 +111,9 @@ func document() []byte {
 	w := &writer{schemas: map[string]any{}}
 	paths := map[string]map[string]any{}
 	for _, route := range New(Config{}).Routes {
+		if route.Method == "" {
+			continue // it words refusals, and is no operation
+		}
 		path := documented(route.Path)
 		if paths[path] == nil {
 			paths[path] = map[string]any{}
@@ -115,7 +139,7 @@ func document() []byte {
 var refusalTexts = map[int]string{
 	400: "Something in the request is wrong; or the package cannot change its status so.", 401: "No credentials, or none that are valid.",
 	403: "The caller may not do this.", 404: "There is no such thing in the caller's account.", 409: "Somebody else is doing this just now, or it has been done.",
-	413: "The body or a part of it is too large.", 415: "A media type that is not taken here.", 422: "The request is well formed and cannot be carried out.",
+	405: "Only GET.", 413: "The body or a part of it is too large.", 415: "A media type that is not taken here.", 422: "The request is well formed and cannot be carried out.",
 	429: "Too often.", 500: "An unexpected error.", 501: "Not offered by this server.", 503: "Not available at the moment; try again.",
 }
 
@@ -141,20 +165,15 @@ func refusals(route api.Route, op operation) (list []int) {
 	if op.status == 501 {
 		list = append(list, 501)
 	}
-	list = append(list, 400, 429, 500, 503)
-	if route.Right != api.Public {
-		list = append(list, 401, 403)
-	}
-	if strings.Contains(route.Path, "{") || route.Or != "" {
-		list = append(list, 404)
-	}
+	list = append(list, 400, 404, 429, 500, 503)
+	list = append(list, 401, 403)
 	if route.Method != "GET" {
-		list = append(list, 404, 409, 413, 415, 422)
+		list = append(list, 409, 413, 415, 422)
 	} else if strings.Contains(route.Path, "/packages/") {
 		list = append(list, 409, 422)
 	}
-	if route.Right == api.Public {
-		list = append(list, 401)
+	if route.Path == "/auth" { // a HEAD would spend the token
+		list = append(list, 405)
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
@@ -194,7 +213,11 @@ func (w *writer) success(op operation) map[string]any {
 	out := map[string]any{"description": "Done.", "headers": requestID()}
 	content := map[string]any{}
 	if op.out != nil {
-		content["application/json"] = map[string]any{"schema": w.schema(reflect.TypeOf(op.out), true)}
+		schema := w.schema(reflect.TypeOf(op.out), true)
+		if op.or != nil {
+			schema = map[string]any{"anyOf": []any{schema, w.schema(reflect.TypeOf(op.or), true)}}
+		}
+		content["application/json"] = map[string]any{"schema": schema}
 	}
 	for _, media := range op.file {
 		content[media] = map[string]any{"schema": map[string]any{"type": "string", "format": "binary"}}
@@ -205,20 +228,9 @@ func (w *writer) success(op operation) map[string]any {
 	return out
 }
 
-// operationID is made of the method and the path: getPackagesDocumentsPdf.
+// operationID is made of the method and the path: get_packages_package_audit.
 func operationID(route api.Route) string {
-	id := strings.ToLower(route.Method)
-	for segment := range strings.SplitSeq(strings.Trim(route.Path, "/"), "/") {
-		name, named := strings.CutPrefix(segment, "{")
-		name = strings.TrimRight(name, ".}")
-		if named {
-			name = "By" + strings.ToUpper(name[:1]) + name[1:]
-		}
-		for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '-' || r == '_' }) {
-			id += strings.ToUpper(part[:1]) + part[1:]
-		}
-	}
-	return id
+	return strings.ToLower(route.Method) + strings.NewReplacer("/", "_", "{", "", "}", "", "-", "_").Replace(route.Path)
 }
 
 func security(route api.Route) []any {
@@ -259,7 +271,7 @@ func (w *writer) schema(t reflect.Type, out bool) map[string]any {
 	case reflect.TypeFor[date]():
 		return map[string]any{"type": "string", "pattern": wireDate.String()}
 	case reflect.TypeFor[jsontext.Value](), reflect.TypeFor[json.RawMessage](), reflect.TypeFor[any]():
-		return map[string]any{}
+		return map[string]any{"type": []string{"object", "array", "string", "number", "boolean", "null"}} // whatever it is
 	case reflect.TypeFor[none]():
 		return map[string]any{"type": "array", "maxItems": 0}
 	case reflect.TypeFor[base64Bytes]():
@@ -295,7 +307,7 @@ func nullable(s map[string]any) map[string]any {
 		s["type"] = []string{kind, "null"}
 		return s
 	}
-	if len(s) == 0 {
+	if list, ok := s["type"].([]string); ok && slices.Contains(list, "null") {
 		return s
 	}
 	return map[string]any{"anyOf": []any{s, map[string]any{"type": "null"}}}
@@ -348,6 +360,8 @@ func (w *writer) of(t reflect.Type, out bool) map[string]any {
 	return s
 }
 
+func containsWord(words, word string) bool { return slices.Contains(strings.Fields(words), word) }
+
 // The committed document is the one that the code makes; go test -update writes it anew.
 func TestOpenAPIIsTheCode(t *testing.T) {
 	for pattern := range operations {
@@ -356,12 +370,12 @@ func TestOpenAPIIsTheCode(t *testing.T) {
 		}
 	}
 	for _, route := range New(Config{}).Routes {
-		if op, ok := operations[route.Pattern()]; !ok || op.summary == "" || op.tag == "" {
+		if op, ok := operations[route.Pattern()]; route.Method != "" && (!ok || op.summary == "" || op.tag == "" || op.text == "") {
 			t.Errorf("%s is not described", route.Pattern())
 		}
 	}
 	want := document()
-	if f := flag.Lookup("update"); f != nil && f.Value.String() == "true" {
+	if updating() {
 		must(t, os.WriteFile("openapi.json", want, 0o644))
 		return
 	}

@@ -29,7 +29,7 @@ func testRefusedWhileSending(t *testing.T, s *stack) {
 		"24 MB file":          {"/api/packages", media, s.Authorization, upload, 413, "error.validation.document.tooLarge"},
 		"24 MB without token": {"/api/packages", media, "", upload, 401, "error.unauthorised.token.missing"},
 		"24 MB to nowhere":    {"/api/package", media, s.Authorization, upload, 404, "error.notFound.route.unknown"},
-		"24 MB stray":         {"/oauth2/token", media, "", upload, 404, "error.notFound.route.unknown"},
+		"24 MB stray":         {"/oauth2/tokens", media, "", upload, 404, "error.notFound.route.unknown"},
 		"5 MB object":         {"/api/groups", "application/json", s.Authorization, object, 413, "error.validation.body.tooLarge"},
 		"5 MB without token":  {"/api/groups", "application/json", "", object, 401, "error.unauthorised.token.missing"},
 	} {

@@ -68,6 +68,9 @@ var surfaceTests = map[string]func(*testing.T, *stack){
 	"SenderExtras":            testSenderExtras,
 	"RolesAndNotServed":       testRolesAndNotServed,
 	"GroupLetter":             testGroupLetter,
+	"Extraction":              testExtraction,
+	"Anchors":                 testAnchors,
+	"P2ActiveContentIsTold":   testActiveContentIsTold,
 }
 
 func TestSurface(t *testing.T) {
