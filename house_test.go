@@ -28,7 +28,7 @@ var mayImport = map[string]string{
 	"jobs":          "db errs secret",
 	"retry":         "db errs jobs secret",
 	"audit":         "authz db errs secret",
-	"webhook":       "audit authz db errs secret",
+	"webhook":       "audit authz db directory errs mail secret",
 	"mail":          "audit db errs jobs secret",
 	"directory":     "audit authz db errs jobs mail retry secret",
 	"authn":         "audit authz db directory errs jobs mail secret",

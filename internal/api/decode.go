@@ -16,16 +16,18 @@ import (
 const (
 	maxDepth  = 64  // of nested objects and arrays
 	maxNumber = 100 // characters
+	// maxValues bounds what is built of a body: a value of two bytes becomes an object of hundreds.
+	maxValues = 100_000
 )
 
 // Decode reads exactly one JSON value into v, the same way on every surface:
 // no member twice in an object, no invalid UTF-8 and no unpaired surrogate, no
 // NUL character, no byte order mark, nothing after the value, at most 64 levels,
-// numbers that fit a double; member names in exact case. Unknown members are
+// numbers that fit a double, at most 100,000 elements and members; member names in exact case. Unknown members are
 // ignored. An explicit null is the same as a member that was not sent, but the
 // body itself must not be null.
 //
-// Refusals: Invalid "json.malformed", or "json.type" with the Field (a JSON
+// Refusals: Invalid "json.malformed", "json.too_many", or "json.type" with the Field (a JSON
 // pointer, RFC 6901) whose value has the wrong type. Details never repeat the input.
 func Decode(body []byte, v any) error {
 	if err := scan(body); err != nil {
@@ -49,7 +51,17 @@ func scan(body []byte) error {
 	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(body))
 	kind := d.PeekKind()
-	for {
+	for values := 0; ; {
+		switch d.PeekKind() {
+		case '}', ']':
+		case '{', '[':
+			values += 2
+		default: // a member is its name and its value
+			values++
+		}
+		if values > 2*maxValues {
+			return errs.New(errs.Invalid, "json.too_many", "The body has more than %d values.", maxValues)
+		}
 		if err := step(d); err != nil {
 			return err
 		}

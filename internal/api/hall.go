@@ -214,7 +214,7 @@ func declared(route *leaf, p authz.Principal) error {
 		return errs.New(errs.Denied, "right.undeclared", "Nobody may call this.")
 	case route.Kinds != nil && !slices.Contains(route.Kinds, p.Kind):
 		return errs.New(errs.Denied, "kind.denied", "This kind of caller may not call this.")
-	case p.Package != "" && route.Or == "" && !slices.Contains(route.names, packageName):
+	case p.Package != "" && (route.Beyond || route.Or == "" && !slices.Contains(route.names, packageName)):
 		return errs.New(errs.Denied, "session.package", "This session is for one package only.")
 	case route.Or != "" && p.Has(route.Or):
 		return nil
@@ -225,7 +225,7 @@ func declared(route *leaf, p authz.Principal) error {
 }
 
 // packageName is what routes call the package in their path. Who reaches one package only may call
-// these, and what a signer's session may: the rooms see to it that it is that package.
+// these, unless they go beyond it, and what a signer's session may: the rooms see to it that it is that package.
 const packageName = "package"
 
 func limitBody(w http.ResponseWriter, r *http.Request, route *leaf) error {

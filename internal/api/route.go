@@ -35,6 +35,9 @@ type Route struct {
 	// Kinds are the kinds of caller that may call; nil is any. Others are refused
 	// (Denied, "kind.denied") before anybody asks for their rights.
 	Kinds []authz.Kind
+	// Beyond says that the route makes something outside the package in its path: who reaches that package only
+	// may not call it (Denied, "session.package").
+	Beyond bool
 	// Body is the largest request body in bytes; 0 is 1 MiB.
 	Body   int64
 	Handle func(*Request) (Answer, error)

@@ -22,7 +22,7 @@ const (
 
 // AppToken gives an opaque access token, hexadecimal, for a member client's id
 // and secret; it is good for 30 minutes, until a whole second. It is kept as a
-// hash, and dies as the client's other tokens do.
+// hash, and dies as the client's other tokens do; Invalidate takes it back alone.
 //
 // Unauthenticated "client.credentials"; Denied "client.disabled",
 // "right.missing"; Invalid "grant.sender"; Unavailable "authn.stale".
@@ -57,6 +57,9 @@ func isAppToken(token string) bool {
 	return len(token) == 2*appTokenBytes && strings.Trim(token, "0123456789abcdef") == ""
 }
 
+// appTokenID is the id of an opaque token, the same wherever it is looked at: of its hash as much as no two share.
+func appTokenID(hash []byte) string { return "app-" + hex.EncodeToString(hash[:16]) }
+
 // appToken finds what an opaque token stands on; what time changes is still to be checked.
 func (a *Authn) appToken(ctx context.Context, token string) (*verified, error) {
 	digest := sha256.Sum256([]byte(token))
@@ -68,8 +71,9 @@ func (a *Authn) appToken(ctx context.Context, token string) (*verified, error) {
 		ExpiresMs int64
 	}
 	var r row
+	hash := a.box.Hash(appTokenPurpose, token)
 	err := a.db.Read(ctx, func(tx *db.Tx) (err error) {
-		r, err = db.One[row](tx, `select standing, expires_ms from app_tokens where hash = $1`, a.box.Hash(appTokenPurpose, token))
+		r, err = db.One[row](tx, `select standing, expires_ms from app_tokens where hash = $1`, hash)
 		return err
 	})
 	if errors.Is(err, db.ErrNone) {
@@ -78,7 +82,8 @@ func (a *Authn) appToken(ctx context.Context, token string) (*verified, error) {
 	if err != nil {
 		return nil, errs.New(errs.Unavailable, "authn.stale", "The server cannot check credentials at the moment.").Because(err)
 	}
-	v := &verified{principal: r.Standing.V.Principal, generations: r.Standing.V.Generations, expires: r.ExpiresMs / 1000}
+	v := &verified{id: appTokenID(hash), principal: r.Standing.V.Principal, generations: r.Standing.V.Generations, expires: r.ExpiresMs / 1000}
+	v.principal.Stands = v.generations.note(v.id)
 	a.verified.put(digest, v)
 	return v, nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"countersign.dev/internal/authz"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
@@ -68,24 +69,29 @@ func (a *Authn) Enter(tx *db.Tx, browser string, p Person, pkg string, personal 
 	return cookie, touch(tx, session)
 }
 
-// EnterBySession notes that an application, the client by, sent a browser to a package as p, and answers for who he is
-// (BySession). It holds in this browser, for this package, until the browser's session lapses or the client is revoked
-// or given a new secret. Invalid "email.malformed", Denied "member.inactive".
-func (a *Authn) EnterBySession(tx *db.Tx, browser string, p Person, pkg, by string) (cookie string, err error) {
-	cookie, session, err := a.enter(tx, browser, p, pkg, false)
+// EnterBySession notes that an application sent a browser to a package as p, by the session of by, and answers for who
+// he is (BySession). It holds in this browser, for this package, until the browser's session lapses, for twelve hours in any
+// case, and until something that the session stands on is taken away. p himself has done nothing yet (Arrived).
+// Invalid "email.malformed", Denied "member.inactive", Unauthenticated "token.invalid".
+func (a *Authn) EnterBySession(tx *db.Tx, browser string, p Person, pkg string, by authz.Principal) (cookie string, err error) {
+	standing, err := db.One[db.JSON[footing]](tx, `select standing from api_sessions where id = $1`, by.Session)
+	if errors.Is(err, db.ErrNone) {
+		err = badToken()
+	}
 	if err != nil {
 		return "", err
 	}
-	generation, err := directory.GenerationOf(tx, directory.OfClient, by)
+	standing.V.Session = by.Session
+	cookie, session, err := a.enter(tx, browser, p, pkg, false)
 	if err != nil {
 		return "", err
 	}
 	if p, err = p.canonical(tx); err != nil {
 		return "", err
 	}
-	if _, err = tx.Exec(`update browser_entries set made_by = $6, made_generation = $7
+	if _, err = tx.Exec(`update browser_entries set made_standing = $6, arrived = false, entered_ms = clock_ms()
 		where session_id = $1 and account_id = $2 and email = $3 and user_id = $4 and package_id = $5`,
-		append(p.key(session, pkg), by, generation)...); err != nil {
+		append(p.key(session, pkg), db.AsJSON(standing.V))...); err != nil {
 		return "", err
 	}
 	return cookie, touch(tx, session)
@@ -135,24 +141,25 @@ func (a *Authn) entered(tx *db.Tx, browser string, p Person, pkg string) (sessio
 		return "", e, err
 	}
 	type link struct {
-		Personal       bool
-		MadeBy         string
-		MadeGeneration int64
+		Personal bool
+		Standing db.JSON[footing]
+		Fresh    bool
 	}
-	links, err := db.All[link](tx, `select personal, made_by, made_generation from browser_entries
-		where session_id = $1 and account_id = $2 and email = $3 and user_id = $4 and package_id = $5`, p.key(session, pkg)...)
+	links, err := db.All[link](tx, `select personal, made_standing as standing, entered_ms > clock_ms() - $6 as fresh from browser_entries
+		where session_id = $1 and account_id = $2 and email = $3 and user_id = $4 and package_id = $5`,
+		append(p.key(session, pkg), holdFor.Milliseconds())...)
 	if err != nil {
 		return "", e, err
 	}
 	e.entered = len(links) > 0
 	e.personal = e.entered && links[0].Personal
-	if e.entered && links[0].MadeBy != "" {
-		generation, err := directory.GenerationOf(tx, directory.OfClient, links[0].MadeBy)
+	if e.entered && links[0].Fresh && links[0].Standing.V.Session != "" {
+		stands, err := links[0].Standing.V.standsIn(tx)
 		if err != nil {
 			return "", e, err
 		}
-		if generation == links[0].MadeGeneration {
-			e.madeBy = links[0].MadeBy
+		if stands {
+			e.madeBy = links[0].Standing.V.Principal.Client
 		}
 	}
 	proved, err := db.All[string](tx, `select package_id from mailbox_proofs

@@ -30,7 +30,10 @@
 //
 //	application ──NewSessionToken──▶ session token ──OpenSession──▶ session, 30 minutes without a call
 //
-// A session stands on the generations of the credential that made it, of its maker and of whom it acts as.
+// A session stands on the generations of the credential that made it, of its maker, of who acted in the maker's place, of the
+// account and of whom it acts as, and on the token that made it. It dies when one of them is taken away, and may be taken
+// back itself (Invalidate): every form of token has an id of its own for that. That the token has expired meanwhile does not
+// end it: a session is there so that a person outlasts a program's token.
 //
 // Keys. Tokens are signed by an Ed25519 key, or an RSA key for clients that are
 // set to RS256. Keys are renewed after 30 days and kept until their last token
@@ -48,6 +51,17 @@
 // after twelve hours in any case, and at once when the user is locked or
 // deactivated. It belongs to the user, not to the address alone: whoever gets
 // the address next has proved nothing.
+//
+// An application of the sender may send a person's browser to a package and
+// answer for who he is (EnterBySession). That is told apart from a proof
+// (BySession), in evidence as well. It is in the place of one where the account's
+// member identification is "link" or "new browser", and for a person who signs for
+// himself alone. Where it is "always", a member of a group has to prove his
+// mailbox by a code for each package, and no application's word is in the place of
+// that: it opens the page, on which the code is asked for, and by API the member
+// cannot sign (signing, Denied "signer.identify"). So an account that does not want
+// to take its programs' word for its members sets "always". What stands on such a
+// word ends with the session's credential, as the session does.
 //
 // What this room does not do: say what a caller may do (authz), set cookies or
 // read headers (api, web), keep users and partners (directory), or know what a

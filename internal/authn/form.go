@@ -30,7 +30,7 @@ type form struct {
 
 // principal is the caller that a token of the client makes.
 func (f form) principal(c *clientRecord) authz.Principal {
-	return authz.Principal{Client: c.ID, Organisation: c.Organisation, Account: c.Account, User: f.user, By: f.by, Stands: f.generations.note(), Rights: f.rights}
+	return authz.Principal{Client: c.ID, Organisation: c.Organisation, Account: c.Account, User: f.user, By: f.by, Rights: f.rights}
 }
 
 // formOf finds whom a client's token acts as. Invalid "grant.sender"; Denied "right.missing".

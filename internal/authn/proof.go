@@ -22,9 +22,9 @@ const (
 // package, as the account's Settings.MemberIdentification (mode) demands it:
 // with "link" by having come through his personal link, or by a code; with "new
 // browser" by having proved the mailbox in this browser for any package; with
-// "always" for this one. In any mode an application of the sender may answer for
-// him instead (EnterBySession); what he proves himself goes before. It counts as an act for the 30 minutes, and who came
-// by his personal link becomes active if he was invited.
+// "always" for this one. Unless it is "always", an application of the sender may
+// answer for him instead (EnterBySession); what he proves himself goes before. It counts as an act for the 30 minutes,
+// and who came by his personal link becomes active if he was invited.
 //
 // Unauthenticated "identify.link", "identify.code"; Denied "member.inactive".
 func (a *Authn) Proof(tx *db.Tx, browser string, p Person, pkg, mode string) (How, error) {
@@ -60,14 +60,20 @@ func (a *Authn) Known(tx *db.Tx, browser string, p Person, pkg, mode string) (Ho
 	return how, err
 }
 
-// MadeBy is the client that sent this browser to the package as p and may still answer for him, or "" (attack L4:
-// what is done through such a session is told apart). It changes nothing.
-func (a *Authn) MadeBy(tx *db.Tx, browser string, p Person, pkg string) (client string, err error) {
+// Arrived is for an act of p: it tells which client sent this browser to the package as p and may still answer for him,
+// or "" (attack L4: what is done through such a session is told apart), and whether the act is p's first since then. Before,
+// only the application's address was followed, which a mail scanner does as well.
+func (a *Authn) Arrived(tx *db.Tx, browser string, p Person, pkg string) (client string, first bool, err error) {
 	if p, err = p.canonical(tx); err != nil {
-		return "", err
+		return "", false, err
 	}
-	_, e, err := a.entered(tx, browser, p, pkg)
-	return e.madeBy, err
+	session, e, err := a.entered(tx, browser, p, pkg)
+	if err != nil || e.madeBy == "" {
+		return "", false, err
+	}
+	changed, err := tx.Exec(`update browser_entries set arrived = true
+		where session_id = $1 and account_id = $2 and email = $3 and user_id = $4 and package_id = $5 and not arrived`, p.key(session, pkg)...)
+	return e.madeBy, changed == 1, err
 }
 
 func (a *Authn) known(tx *db.Tx, browser string, p Person, pkg, mode string) (session string, how How, err error) {
@@ -88,7 +94,7 @@ func (a *Authn) known(tx *db.Tx, browser string, p Person, pkg, mode string) (se
 	}
 	switch {
 	case e.proved:
-	case e.madeBy != "":
+	case e.madeBy != "" && mode != directory.Always:
 		return session, BySession, nil
 	default:
 		return "", "", errs.New(errs.Unauthenticated, "identify.code", "Prove your mailbox by a code first.")

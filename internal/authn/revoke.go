@@ -2,11 +2,13 @@ package authn
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 	"time"
 
 	"countersign.dev/internal/audit"
+	"countersign.dev/internal/authz"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/errs"
 )
@@ -15,10 +17,14 @@ import (
 // expired anyhow. They are followed in the database as generations are.
 type revocations struct {
 	mu    sync.RWMutex
-	until map[string]int64 // epoch milliseconds by the token's jti
+	until map[string]int64 // epoch milliseconds by the token's id
 }
 
+// has reports that a token was taken back; what has no id of its own cannot be.
 func (r *revocations) has(id string) bool {
+	if id == "" {
+		return false
+	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	_, ok := r.until[id]
@@ -52,8 +58,9 @@ func (r *revocations) sweep(now time.Time) {
 	maps.DeleteFunc(r.until, func(_ string, until int64) bool { return until <= now.UnixMilli() })
 }
 
-// Invalidate takes one token of the client back: it is dead here when Invalidate
-// returns and within a second on every replica. A token that is not the
+// Invalidate takes one token of the client back, an access token of either form
+// or a session: it is dead here when Invalidate returns and within a second on
+// every replica, and so is what was made with it. A token that is not the
 // client's, or dead already, is none of its business (RFC 7009 §2.2).
 // Unauthenticated "client.credentials"; Unavailable "authn.stale".
 func (a *Authn) Invalidate(ctx context.Context, clientID, clientSecret, token string) error {
@@ -65,8 +72,17 @@ func (a *Authn) Invalidate(ctx context.Context, clientID, clientSecret, token st
 	if err != nil {
 		return hideDisabled(err)
 	}
-	v, ok := a.recognise(ctx, n, token)
-	if !ok || v.principal.Client != c.ID || v.expired(now) || !a.good(n, v) {
+	v, err := a.find(ctx, n, token)
+	if errs.Is(err, "token.invalid") {
+		v, err = a.sessionToken(ctx, n, token)
+	}
+	if errs.KindOf(err) == errs.Unauthenticated {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if v.principal.Client != c.ID || v.expired(now) || !a.good(n, v) {
 		return nil
 	}
 	err = a.db.Write(ctx, func(tx *db.Tx) error { return takeBack(tx, c, v) })
@@ -76,15 +92,26 @@ func (a *Authn) Invalidate(ctx context.Context, clientID, clientSecret, token st
 	return err
 }
 
+// outlives is how long after a member's token has expired something may still stand on it: a session, or the word for
+// somebody in a browser, of the very end of a session token that was made at the very end of the token.
+const outlives = sessionTokenLife + holdFor
+
 // takeBack writes a revocation. The counter's row is locked until the act ends,
 // so numbers become visible in their order.
 func takeBack(tx *db.Tx, c *clientRecord, v *verified) error {
+	if v.id == "" {
+		return errors.New("authn: what has no id cannot be taken back")
+	}
+	until := time.Unix(v.expires, 0)
+	if v.principal.Kind == authz.Member || v.principal.Kind == authz.Signer {
+		until = until.Add(outlives)
+	}
 	seq, err := db.One[int64](tx, `update revocation_counter set seq = seq + 1 where id = 1 returning seq`)
 	if err != nil {
 		return err
 	}
 	changed, err := tx.Exec(`insert into revoked_tokens (id, client_id, expires_ms, seq) values ($1, $2, $3, $4)
-		on conflict do nothing`, v.id, c.ID, v.expires*1000, seq)
+		on conflict do nothing`, v.id, c.ID, until.UnixMilli(), seq)
 	if err != nil || changed == 0 {
 		return err
 	}

@@ -3,6 +3,7 @@ package authn
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -47,23 +48,38 @@ type NewSession struct {
 	Fields map[string]string
 }
 
-// footing is whom a token or a session is for, and the generations that it was
-// given under. It dies once one of them is raised.
+// footing is whom a token or a session is for, and what it stands on: generations,
+// and tokens. It dies once one of the first is raised, or of the others taken back.
 type footing struct {
 	Principal       authz.Principal
 	Generations     generationsNow
 	Maker           string // internal id of the user whose application made it
 	MakerGeneration int64
+	By              string // internal id of the user who acted in the maker's place; Principal.By is empty for a signer
+	Token           string // id of the token that the application came with; "" of an API key
+	Session         string // internal id of the session, of what was made by one
+}
+
+// holding is one generation that something stands on.
+type holding struct {
+	holder
+	generation int64
+}
+
+func (s footing) holdings() []holding {
+	p, g := s.Principal, s.Generations
+	return []holding{{holder{directory.OfClient, p.Client}, g.Client}, {holder{directory.OfAccount, p.Account}, g.Account},
+		{holder{directory.OfUser, p.User}, g.User}, {holder{directory.OfUser, s.By}, g.By}, {holder{directory.OfUser, s.Maker}, s.MakerGeneration}}
 }
 
 // footingOf is what a session of an application stands on: what the application's own credential does, however old the
 // news were by which it was let in, and for a signer also the signer.
 func footingOf(tx *db.Tx, by, as authz.Principal) (f footing, err error) {
-	g, err := noted(by.Stands)
+	g, token, err := noted(by.Stands)
 	if err != nil {
 		return f, err
 	}
-	f = footing{Principal: as, Generations: g, Maker: by.User, MakerGeneration: g.User}
+	f = footing{Principal: as, Generations: g, Maker: by.User, MakerGeneration: g.User, By: by.By, Token: token}
 	if as.Kind == authz.Signer {
 		f.Generations.User, err = directory.GenerationOf(tx, directory.OfUser, as.User)
 	}
@@ -71,8 +87,23 @@ func footingOf(tx *db.Tx, by, as authz.Principal) (f footing, err error) {
 }
 
 func (a *Authn) standsStill(n *news, s footing) bool {
-	v := verified{principal: s.Principal, generations: s.Generations}
-	return a.good(n, &v) && !n.dead(directory.OfUser, s.Maker, s.MakerGeneration)
+	return !a.revoked.has(s.Token) && !a.revoked.has(s.Session) &&
+		!slices.ContainsFunc(s.holdings(), func(h holding) bool { return n.dead(h.kind, h.id, h.generation) })
+}
+
+// standsIn is standsStill by the database, for who is in a transaction anyhow.
+func (s footing) standsIn(tx *db.Tx) (bool, error) {
+	for _, h := range s.holdings() {
+		if h.id == "" {
+			continue
+		}
+		now, err := directory.GenerationOf(tx, h.kind, h.id)
+		if err != nil || h.generation < now {
+			return false, err
+		}
+	}
+	taken, err := db.One[int64](tx, `select count(*) from revoked_tokens where id in ($1, $2) and id <> ''`, s.Token, s.Session)
+	return taken == 0, err
 }
 
 // NewSessionToken makes a token that is exchanged for a session by OpenSession,
@@ -101,7 +132,7 @@ func (a *Authn) NewSessionToken(ctx context.Context, p authz.Principal, in NewSe
 // StartSession makes a session at once and returns its cookie. Refusals are those of NewSessionToken.
 func (a *Authn) StartSession(ctx context.Context, p authz.Principal, in NewSession) (cookie string, err error) {
 	err = a.making(ctx, p, in, func(tx *db.Tx, s footing) error {
-		if cookie, err = a.insertSession(tx, s); err != nil {
+		if cookie, _, err = a.insertSession(tx, s); err != nil {
 			return err
 		}
 		return recordSession(tx, "session.opened", in.Kind, s, in.Fields)
@@ -140,11 +171,11 @@ func (a *Authn) making(ctx context.Context, p authz.Principal, in NewSession, ac
 	})
 }
 
-func (a *Authn) insertSession(tx *db.Tx, s footing) (cookie string, err error) {
-	cookie = secret.Token(cookieBytes)
+func (a *Authn) insertSession(tx *db.Tx, s footing) (cookie, id string, err error) {
+	cookie, id = secret.Token(cookieBytes), secret.NewID()
 	_, err = tx.Exec(`insert into api_sessions (id, hash, standing, created_ms, last_ms) values ($1, $2, $3, clock_ms(), clock_ms())`,
-		secret.NewID(), a.box.Hash(sessionPurpose, cookie), db.AsJSON(s))
-	return cookie, err
+		id, a.box.Hash(sessionPurpose, cookie), db.AsJSON(s))
+	return cookie, id, err
 }
 
 // OpenSession exchanges a session token of a kind for a session and returns its
@@ -168,10 +199,10 @@ func (a *Authn) OpenSession(ctx context.Context, kind SessionKind, token string)
 		if err != nil {
 			return err
 		}
-		if cookie, err = a.insertSession(tx, s.V); err != nil {
+		p = s.V.Principal
+		if cookie, p.Session, err = a.insertSession(tx, s.V); err != nil {
 			return err
 		}
-		p = s.V.Principal
 		return recordSession(tx, "session.opened", kind, s.V, nil)
 	})
 	if err != nil {
@@ -186,7 +217,8 @@ func badSessionToken() error {
 
 // AuthenticateSession tells who the cookie of a session stands for. The session
 // lapses after 30 minutes without a call, after twelve hours in any case, and
-// dies with what it stands on. Unauthenticated "token.missing", "token.invalid";
+// dies when what it stands on is taken away, though not because the application's
+// token has expired. Unauthenticated "token.missing", "token.invalid";
 // Unavailable "authn.stale".
 func (a *Authn) AuthenticateSession(ctx context.Context, cookie string) (p authz.Principal, err error) {
 	n, _, err := a.current()
@@ -196,21 +228,7 @@ func (a *Authn) AuthenticateSession(ctx context.Context, cookie string) (p authz
 	if cookie == "" {
 		return p, errs.New(errs.Unauthenticated, "token.missing", "A session is needed.")
 	}
-	type row struct {
-		ID       string
-		Standing db.JSON[footing]
-		IdleMs   int64
-	}
-	var r row
-	err = a.db.Read(ctx, func(tx *db.Tx) (err error) {
-		r, err = db.One[row](tx, `select id, standing, clock_ms() - last_ms as idle_ms from api_sessions
-			where hash = $1 and last_ms > clock_ms() - $2 and created_ms > clock_ms() - $3`,
-			a.box.Hash(sessionPurpose, cookie), idleFor.Milliseconds(), holdFor.Milliseconds())
-		return err
-	})
-	if errors.Is(err, db.ErrNone) || err == nil && !a.standsStill(n, r.Standing.V) {
-		err = badToken()
-	}
+	r, err := a.openSession(ctx, n, cookie)
 	if err == nil && r.IdleMs >= touchEvery.Milliseconds() {
 		err = a.db.Write(ctx, func(tx *db.Tx) error {
 			_, err := tx.Exec(`update api_sessions set last_ms = clock_ms() where id = $1`, r.ID)
@@ -223,6 +241,42 @@ func (a *Authn) AuthenticateSession(ctx context.Context, cookie string) (p authz
 	p = r.Standing.V.Principal
 	p.Session = r.ID
 	return p, nil
+}
+
+// sessionRow is a session that has not lapsed.
+type sessionRow struct {
+	ID        string
+	Standing  db.JSON[footing]
+	IdleMs    int64
+	CreatedMs int64
+}
+
+// openSession finds a session by its cookie. Unauthenticated "token.invalid".
+func (a *Authn) openSession(ctx context.Context, n *news, cookie string) (r sessionRow, err error) {
+	err = a.db.Read(ctx, func(tx *db.Tx) (err error) {
+		r, err = db.One[sessionRow](tx, `select id, standing, clock_ms() - last_ms as idle_ms, created_ms from api_sessions
+			where hash = $1 and last_ms > clock_ms() - $2 and created_ms > clock_ms() - $3`,
+			a.box.Hash(sessionPurpose, cookie), idleFor.Milliseconds(), holdFor.Milliseconds())
+		return err
+	})
+	if errors.Is(err, db.ErrNone) {
+		return r, badToken()
+	}
+	r.Standing.V.Session = r.ID
+	if err == nil && !a.standsStill(n, r.Standing.V) {
+		err = badToken()
+	}
+	return r, err
+}
+
+// sessionToken is a session as what may be taken back.
+func (a *Authn) sessionToken(ctx context.Context, n *news, cookie string) (*verified, error) {
+	r, err := a.openSession(ctx, n, cookie)
+	if err != nil {
+		return nil, err
+	}
+	return &verified{id: r.ID, principal: r.Standing.V.Principal, generations: r.Standing.V.Generations,
+		expires: (r.CreatedMs + holdFor.Milliseconds()) / 1000}, nil
 }
 
 // recordSession writes down that an application made a token or a session came of it, from where (attack L4: also a

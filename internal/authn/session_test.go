@@ -457,20 +457,37 @@ func TestT6SessionOfAnAPIKeyDies(t *testing.T) {
 	})
 }
 
+// sentBy is a browser that the application p sent to "package" as a person.
+func (h *house) sentBy(p authz.Principal, as Person) (browser string) {
+	h.t.Helper()
+	token, err := h.NewSessionToken(context.Background(), p, signerSession(as.User))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	_, session, err := h.OpenSession(context.Background(), SignerSession, token)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.write(func(tx *db.Tx) (err error) { browser, err = h.EnterBySession(tx, "", as, "package", session); return err })
+	return browser
+}
+
 // Attack L4: an application may answer for a signer; that is told apart, holds for this browser, person and package, and
 // ends with the client.
 func TestL4EnterBySession(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		h := build(t, d)
-		id, _, _ := h.client(authz.Sign)
+		id, _, p := h.client(authz.Sign)
 		mary, john := h.person("mary@example.com", "Mary Doe"), h.person("john@example.com", "John Smith")
-		var browser string
-		h.write(func(tx *db.Tx) (err error) { browser, err = h.EnterBySession(tx, "", mary, "package", id); return err })
+		browser := h.sentBy(p, mary)
 		for _, mode := range []string{directory.Link, directory.NewBrowser, directory.Always} {
-			if how, err := h.proof(browser, mary, "package", mode); err != nil || how != BySession {
+			how, err := h.proof(browser, mary, "package", mode)
+			if mode == directory.Always { // the application's word is no code
+				refused(t, err, errs.Unauthenticated, "identify.code")
+			} else if err != nil || how != BySession {
 				t.Errorf("%s: %s, %v", mode, how, err)
 			}
-			_, err := h.proof(browser, mary, "other", mode)
+			_, err = h.proof(browser, mary, "other", mode)
 			refused(t, err, errs.Unauthenticated, "identify.link")
 			_, err = h.proof(browser, john, "package", mode)
 			refused(t, err, errs.Unauthenticated, "identify.link")
@@ -480,12 +497,14 @@ func TestL4EnterBySession(t *testing.T) {
 		if u := h.user(mary.User); u.Status != directory.Invited {
 			t.Errorf("an application's word made her %s", u.Status)
 		}
-		h.write(func(tx *db.Tx) error {
-			if by, err := h.MadeBy(tx, browser, mary, "package"); err != nil || by != id {
-				t.Errorf("made by %q, %v", by, err)
-			}
-			return nil
-		})
+		for _, want := range []bool{true, false} { // his first act is told apart, and all are the application's
+			h.write(func(tx *db.Tx) error {
+				if by, first, err := h.Arrived(tx, browser, mary, "package"); err != nil || by != id || first != want {
+					t.Errorf("made by %q, first %v, %v", by, first, err)
+				}
+				return nil
+			})
+		}
 		if err := h.RevokeClient(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}

@@ -59,15 +59,16 @@ type generationsNow struct {
 	Partner int64 `json:"-"`            // members have none
 }
 
-// note is the generations as a principal carries them, so that what he makes stands on what he stands on himself.
-func (g generationsNow) note() string {
-	return fmt.Sprintf("%d %d %d %d", g.Client, g.User, g.Account, g.By)
+// note is the generations and the token's id, "" of an API key, as a principal carries them, so that what he makes
+// stands on what he stands on himself.
+func (g generationsNow) note(token string) string {
+	return fmt.Sprintf("%d %d %d %d %s", g.Client, g.User, g.Account, g.By, token)
 }
 
 // noted reads a note.
-func noted(note string) (g generationsNow, err error) {
+func noted(note string) (g generationsNow, token string, err error) {
 	_, err = fmt.Sscanf(note, "%d %d %d %d", &g.Client, &g.User, &g.Account, &g.By)
-	return g, err
+	return g, note[strings.LastIndexByte(note, ' ')+1:], err
 }
 
 // sign makes a token of claims.
@@ -101,28 +102,36 @@ func (a *Authn) Authenticate(ctx context.Context, bearer string) (authz.Principa
 	if err != nil {
 		return authz.Principal{}, err
 	}
-	v, ok := (*verified)(nil), false
-	if isAppToken(bearer) {
-		if v, err = a.appToken(ctx, bearer); err != nil {
-			return authz.Principal{}, err
-		}
-		ok = true
-	} else {
-		v, ok = a.recognise(ctx, n, bearer)
+	v, err := a.find(ctx, n, bearer)
+	if err != nil {
+		return authz.Principal{}, err
 	}
-	if !ok || !a.good(n, v) || v.expired(now) || v.early(now) {
+	if !a.good(n, v) || v.expired(now) || v.early(now) {
 		return authz.Principal{}, badToken()
 	}
 	return v.principal, nil
+}
+
+// find tells what an access token of either form says; what time changes is still to be checked. It is the same on
+// every replica, whoever has seen the token before. Unauthenticated "token.invalid"; Unavailable "authn.stale".
+func (a *Authn) find(ctx context.Context, n *news, token string) (*verified, error) {
+	if isAppToken(token) {
+		return a.appToken(ctx, token)
+	}
+	v, ok := a.recognise(ctx, n, token)
+	if !ok {
+		return nil, badToken()
+	}
+	return v, nil
 }
 
 func badToken() error {
 	return errs.New(errs.Unauthenticated, "token.invalid", "The access token is not valid, or not any more.")
 }
 
-// verified is a token whose signature has been checked.
+// verified is a token whose signature has been checked, or that was found by its hash.
 type verified struct {
-	id              string
+	id              string // by which it is taken back: the jti, of others an id of their own
 	principal       authz.Principal
 	generations     generationsNow
 	issued, expires int64 // Unix seconds
@@ -146,9 +155,9 @@ func (a *Authn) good(n *news, v *verified) bool {
 		!a.revoked.has(v.id)
 }
 
-// recognise tells what a token of ours says; what time changes is still to be checked.
+// recognise tells what a JWT of ours says; what time changes is still to be checked.
 func (a *Authn) recognise(ctx context.Context, n *news, token string) (*verified, bool) {
-	if len(token) > maxToken {
+	if len(token) > maxToken || isAppToken(token) {
 		return nil, false
 	}
 	digest := sha256.Sum256([]byte(token))
@@ -220,7 +229,7 @@ func readAs[C interface {
 }
 
 func (c claims) verified(a *Authn) (*verified, bool) {
-	p := authz.Principal{Client: c.ClientID, Organisation: c.Organisation, Account: c.Account, User: c.Subject, Stands: c.Generations.note()}
+	p := authz.Principal{Client: c.ClientID, Organisation: c.Organisation, Account: c.Account, User: c.Subject, Stands: c.Generations.note(c.ID)}
 	named := true
 	if c.Act != nil {
 		p.By = c.Act.Subject

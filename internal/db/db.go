@@ -75,6 +75,7 @@ type Tx struct {
 	conn     queryer
 	clock    *sqliteClock // of an engine whose time is known without asking; else nil
 	onCommit []func()
+	last     []gathering // what is written just before the commit
 }
 
 // queryer runs statements of one transaction.
@@ -99,6 +100,45 @@ func (tx *Tx) Context() context.Context { return tx.ctx }
 
 // OnCommit has f called once the act is durable, and never if it is not.
 func (tx *Tx) OnCommit(f func()) { tx.onCommit = append(tx.onCommit, f) }
+
+// gathering is what an act put off until just before its commit.
+type gathering interface{ write(*Tx) error }
+
+type gathered[T any] struct {
+	items []T
+	with  func(*Tx, []T) error
+}
+
+func (g *gathered[T]) write(tx *Tx) error { return g.with(tx, g.items) }
+
+// BeforeCommit puts item off until act has returned nil: write is then called once, in the act's transaction, with all
+// items of the type T in the order in which they were put off, and its error undoes the act. T belongs to one caller,
+// whose first write is the one that is called. It is for rows that many acts change: they are locked for the commit
+// alone, after all that the act locks for itself. Of a Read nothing is written.
+func BeforeCommit[T any](tx *Tx, item T, write func(*Tx, []T) error) {
+	for _, other := range tx.last {
+		if g, same := other.(*gathered[T]); same {
+			g.items = append(g.items, item)
+			return
+		}
+	}
+	tx.last = append(tx.last, &gathered[T]{[]T{item}, write})
+}
+
+// run is the act and what it put off; what that puts off in turn comes after it.
+func (tx *Tx) run(act func(*Tx) error) error {
+	if err := act(tx); err != nil {
+		return err
+	}
+	for len(tx.last) > 0 {
+		first := tx.last[0]
+		tx.last = tx.last[1:]
+		if err := first.write(tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Exec runs a statement and returns how many rows it changed.
 func (tx *Tx) Exec(query string, args ...any) (changed int64, err error) {

@@ -308,3 +308,59 @@ func BenchmarkWrite(b *testing.B) {
 		})
 	}
 }
+
+// What is put off is written once, after the act and in its transaction; an error of it undoes the act, and what it puts
+// off itself is written, too.
+func TestBeforeCommit(t *testing.T) {
+	type word string
+	type number int
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		exec(t, d, `create table t (id bigint primary key, n bigint)`)
+		refused := errors.New("refused")
+		var order []string
+		act := func(fail bool) error {
+			return d.Write(t.Context(), func(tx *db.Tx) error {
+				order = nil
+				numbers := func(tx *db.Tx, all []number) error {
+					order = append(order, fmt.Sprint(all))
+					if fail {
+						return refused
+					}
+					return nil
+				}
+				words := func(tx *db.Tx, all []word) error {
+					order = append(order, fmt.Sprint(all))
+					db.BeforeCommit(tx, number(len(all)), numbers)
+					return tx.Later(`update t set n = n + $1`, len(all))
+				}
+				tx.OnCommit(func() { order = append(order, "committed") })
+				db.BeforeCommit(tx, word("a"), words)
+				if _, err := tx.Exec(`insert into t values (1, 1)`); err != nil {
+					return err
+				}
+				db.BeforeCommit(tx, word("b"), words)
+				order = append(order, "act")
+				return nil
+			})
+		}
+		if err := act(true); !errors.Is(err, refused) {
+			t.Errorf("%v", err)
+		}
+		if n := read[int](t, d.DB, `select count(*) from t`); n != 0 || fmt.Sprint(order) != "[act [a b] [2]]" {
+			t.Errorf("%d rows of what was refused: %v", n, order)
+		}
+		if err := act(false); err != nil {
+			t.Error(err)
+		}
+		if n := read[int](t, d.DB, `select n from t`); n != 3 || fmt.Sprint(order) != "[act [a b] [2] committed]" {
+			t.Errorf("n is %d: %v", n, order)
+		}
+		err := d.Write(t.Context(), func(tx *db.Tx) error {
+			db.BeforeCommit(tx, word("never"), func(*db.Tx, []word) error { t.Error("written for an act that failed"); return nil })
+			return refused
+		})
+		if !errors.Is(err, refused) {
+			t.Error(err)
+		}
+	})
+}

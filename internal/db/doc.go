@@ -15,6 +15,7 @@
 //   - Read sees one snapshot and cannot write; Peek is for a single statement, at half the price.
 //   - Later runs a statement whose result nobody needs; PostgreSQL gets it with the
 //     next one or with COMMIT, as BEGIN comes with the first.
+//   - BeforeCommit puts rows that many acts change off to the end of the act, so that they are locked last and shortly.
 //   - An act is run again after a deadlock or serialisation failure, so it must
 //     have no effect outside its Tx; such effects go through Tx.OnCommit.
 //   - Time in SQL is clock_ms(), epoch milliseconds: PostgreSQL's

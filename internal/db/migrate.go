@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"embed"
 	"io/fs"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -14,6 +15,18 @@ import (
 //
 //go:embed schema/*.sql
 var schema embed.FS
+
+// SchemaText is all of the schema, so that dbtest knows whether a database it keeps is of this one.
+func SchemaText() string {
+	var all strings.Builder
+	files, _ := schema.ReadDir("schema") // it is embedded
+	for _, f := range files {
+		text, _ := schema.ReadFile("schema/" + f.Name())
+		all.WriteString(f.Name())
+		all.Write(text)
+	}
+	return all.String()
+}
 
 // clock_ms is made once and not replaced, so that tests can put a clock in its place that they can shift.
 const postgresClock = `do $$ begin

@@ -57,7 +57,7 @@ func (e *postgresEngine) once(ctx context.Context, act func(*Tx) error) error {
 	t := &pipeline{conn: conn.Conn(), begin: `begin`}
 	defer t.rollback()
 	tx := &Tx{ctx: ctx, conn: t}
-	if err := act(tx); err != nil {
+	if err := tx.run(act); err != nil {
 		return err
 	}
 	if err := t.commit(); err != nil {

@@ -132,7 +132,7 @@ func (t *turn) run(tx *Tx, act func(*Tx) error) (err error) {
 			t.kept, t.lost = false, e
 		}
 	}()
-	if err = act(tx); err == nil {
+	if err = tx.run(act); err == nil {
 		t.kept = true
 	}
 	return err

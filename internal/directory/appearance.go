@@ -55,11 +55,15 @@ type Handover struct {
 // DeclineReasons takes it. Only https addresses are ever offered.
 func HandoverOf(tx *db.Tx, account, language string) (Handover, error) {
 	data, err := localized(tx, account, Handovers, language)
-	h := read[Handover](data)
-	if u, bad := url.Parse(h.Href); bad != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return Handover{}, err
+	return read[Handover](data).Offered(), err
+}
+
+// Offered is the link, or none when its address is not one of https that names a host and no user.
+func (h Handover) Offered() Handover {
+	if u, err := url.Parse(h.Href); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return Handover{}
 	}
-	return h, err
+	return h
 }
 
 func localized(tx *db.Tx, account, kind, language string) (json.RawMessage, error) {

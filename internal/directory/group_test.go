@@ -235,7 +235,15 @@ func TestUpdateGroup(t *testing.T) {
 		taken, empty, fresh, email, no := "Other", "", "Front desk", "Desk@example.com", false
 		_, err := update(directory.GroupChange{Name: &taken})
 		refused(t, err, errs.Invalid, "group.name_taken")
-		u, err := update(directory.GroupChange{Name: &fresh, Email: &email, EmailMembers: &no, Data: json.RawMessage(`[1]`)})
+		u, err := update(directory.GroupChange{EmailMembers: &no})
+		if err != nil || u.EmailMembers != nil {
+			t.Errorf("no choice, sent back as it is shown: %+v, %v", u, err)
+		}
+		yes := true
+		if u, err = update(directory.GroupChange{EmailMembers: &yes}); err != nil || u.EmailMembers == nil || !*u.EmailMembers {
+			t.Errorf("chosen: %+v, %v", u, err)
+		}
+		u, err = update(directory.GroupChange{Name: &fresh, Email: &email, EmailMembers: &no, Data: json.RawMessage(`[1]`)})
 		if err != nil || u.Name != fresh || u.Email != "desk@example.com" || u.EmailMembers == nil || *u.EmailMembers || string(u.Data) != `[1]` || len(u.Members) != 2 {
 			t.Errorf("changed: %+v, %v", u, err)
 		}

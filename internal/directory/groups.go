@@ -154,7 +154,8 @@ func changing(tx *db.Tx, p authz.Principal, id string) (by User, g Group, err er
 // GroupChange changes a group; nil keeps.
 type GroupChange struct {
 	// Name "" takes the name from the e-mail again.
-	Name, Email  *string
+	Name, Email *string
+	// EmailMembers false leaves a group without a choice as it is.
 	EmailMembers *bool
 	Data         json.RawMessage
 	// Members, when not nil, are all members from now on; whoever is new is invited by mail.
@@ -205,7 +206,8 @@ func rewrite(tx *db.Tx, was Group, c GroupChange) error {
 		return err
 	}
 	emailMembers := was.EmailMembers
-	if c.EmailMembers != nil {
+	// Without a choice the group is shown as one that says no; who sends back what he read chooses nothing.
+	if c.EmailMembers != nil && (*c.EmailMembers || was.EmailMembers != nil) {
 		emailMembers = c.EmailMembers
 	}
 	_, err = tx.Exec(`update signer_groups set name = $2, folded = $3, email = $4, email_members = $5, data = $6, updated_ms = clock_ms()

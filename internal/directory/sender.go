@@ -21,6 +21,28 @@ func managing(tx *db.Tx, p authz.Principal) (by User, err error) {
 	return by, err
 }
 
+// MayManage refuses who does not manage the account, as changes of its settings do. Denied "account.not_manager",
+// "user.inactive".
+func MayManage(tx *db.Tx, p authz.Principal) error {
+	_, err := managing(tx, p)
+	return err
+}
+
+// ManagersOf are the living MANAGER senders of an account, an internal id, who are people, at most 20: those who are
+// told what needs a look. with, an internal id, stands alone if he is one of them.
+func ManagersOf(tx *db.Tx, account, with string) ([]User, error) {
+	rows, err := db.All[userRow](tx, `select `+userColumns+` from users u where u.account_id = $1 and u.type = $2 and u.user_type <> $3
+		and u.status in ($4, $5) order by case when u.id = $6 then 0 else 1 end, u.id limit 20`, account, Manager, Integration, Invited, Active, with)
+	var out []User
+	for _, r := range rows {
+		if r.ID == with {
+			return []User{r.user()}, err
+		}
+		out = append(out, r.user())
+	}
+	return out, err
+}
+
 func notManager() error {
 	return errs.New(errs.Denied, "account.not_manager", "Only Managers of this Account can do this.")
 }

@@ -57,6 +57,7 @@ type Package struct {
 
 // Document is one document of the package.
 type Document struct {
+	ID         string      `json:"-"` // tells Of which it is; names may be the same
 	Name       string      `json:"name"`
 	Original   Hash        `json:"original_sha256"` // of the uploaded bytes
 	Pages      int         `json:"pages"`
@@ -87,6 +88,15 @@ type Signature struct {
 	EventID      string    `json:"event_id"`
 	Documents    []string  `json:"documents"`
 	PagesSeen    int       `json:"pages_seen"`
+	// In are the Documents and the number of pages seen of each, by their ids.
+	In []SignedIn `json:"-"`
+}
+
+// SignedIn is what a signer did with one document of the package.
+type SignedIn struct {
+	Document  string // id
+	Signed    bool
+	PagesSeen int
 }
 
 // Event is one line of the timeline.
@@ -101,6 +111,49 @@ type Event struct {
 	IP           string    `json:"ip,omitempty"`
 	Detail       string    `json:"detail,omitempty"`
 	ID           string    `json:"id"`
+	Document     string    `json:"-"` // id of the one document it is about; empty: of the package
+}
+
+// Of is what the dossier tells about one of its documents, by id: it, its signatures, and the events that are about no
+// other. Whoever may read that document may not see another, and neither its name nor its hash is told in it.
+func (d Dossier) Of(id string) Dossier {
+	all := d
+	d.Documents, d.Signatures, d.Events = nil, nil, nil
+	name := ""
+	for _, doc := range all.Documents {
+		if doc.ID == id {
+			d.Documents, name = append(d.Documents, doc), doc.Name
+		}
+	}
+	for _, s := range all.Signatures {
+		if one, signed := s.in(id, name); signed {
+			d.Signatures = append(d.Signatures, one)
+		}
+	}
+	for _, e := range all.Events {
+		if e.Document == "" || e.Document == id {
+			d.Events = append(d.Events, e)
+		}
+	}
+	return d
+}
+
+// in is the signature as it is told of in one document; signed is false when it is not on it. One on no document at
+// all, of a role that accepts nothing, is the whole package's.
+func (s Signature) in(id, name string) (one Signature, signed bool) {
+	none := true
+	one = s
+	one.Documents, one.PagesSeen, one.In = nil, 0, nil
+	for _, in := range s.In {
+		none = none && !in.Signed
+		if in.Document == id {
+			one.PagesSeen, one.In, signed = in.PagesSeen, []SignedIn{in}, in.Signed
+		}
+	}
+	if signed {
+		one.Documents = []string{name}
+	}
+	return one, signed || none
 }
 
 // AttachmentName is the file in a sealed document that holds its Dossier.

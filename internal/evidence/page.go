@@ -8,7 +8,7 @@ import (
 )
 
 // Pages lays out the evidence on A4 pages: for one document, or for the whole
-// package when doc is nil. Every text is made drawable first, so composing the
+// package when doc is nil. The pages of a document are of what Dossier.Of tells about it. Every text is made drawable first, so composing the
 // pages meets no missing glyph; long values wrap and whatever does not fit goes
 // on to further pages.
 func Pages(j *pdf.Jail, d Dossier, doc *Document) []pdf.NewPage { return layOut(j, d, doc) }

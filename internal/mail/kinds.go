@@ -2,6 +2,7 @@ package mail
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -125,6 +126,35 @@ func (d DeclinedNotice) letter() letter {
 		kind: "declined", Subject: fmt.Sprintf("Declined: “%s”", d.Package), Person: d.Person,
 		Paragraphs: []string{fmt.Sprintf("%s declined to sign “%s”%s. Nobody can sign it any more.", d.By, d.Package, on(" on behalf of ", d.Group))},
 		QuoteOf:    d.By, Quote: d.Reason,
+	}
+}
+
+// ExpiredNotice tells the sender that a package's time is up; Waiting are those who had not signed.
+type ExpiredNotice struct {
+	Person, Package string
+	Due             time.Time
+	Waiting         []string
+}
+
+func (d ExpiredNotice) letter() letter {
+	return letter{
+		kind: "expired", Subject: fmt.Sprintf("Expired: “%s”", d.Package), Person: d.Person,
+		Paragraphs: []string{fmt.Sprintf("“%s” was not finished by %s, its time to sign%s. Nobody can sign it any more, and nobody is reminded.",
+			d.Package, d.Due.UTC().Format("2 January 2006, 15:04 UTC"), on("; not signed by ", strings.Join(d.Waiting, ", ")))},
+		After: []string{"To have it signed, send it again with another time."},
+	}
+}
+
+// CallbackFailed tells who looks after an account's callbacks that an event could not be delivered in three days.
+type CallbackFailed struct{ Person, Account, Host, Event, Why string }
+
+func (d CallbackFailed) letter() letter {
+	return letter{
+		kind: "callback_failed", Subject: fmt.Sprintf("Events cannot be delivered to %s", d.Host), Person: d.Person,
+		Paragraphs: []string{
+			fmt.Sprintf("For three days we tried to tell %s of events of %s. The event %s was given up: %s.", d.Host, d.Account, d.Event, d.Why),
+			"Others may be given up, too. You get this message at most once a day for each callback."},
+		After: []string{"Check the receiver. Your operator can send again what was given up."},
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // text is a page full of lines.
@@ -26,6 +28,7 @@ func BenchmarkCompose(b *testing.B) {
 			job.Overlays = append(job.Overlays, Overlay{Page: i, Items: stamp(20, 200, names[i%len(names)])})
 		}
 		b.Run(fmt.Sprintf("%dpages", n), func(b *testing.B) {
+			defer processorTime(b)()
 			for b.Loop() {
 				composed(b, job)
 			}
@@ -54,6 +57,7 @@ func BenchmarkRender(b *testing.B) {
 	doc := m.table()
 	for _, dpi := range []int{100, 150} {
 		b.Run(fmt.Sprintf("%ddpi", dpi), func(b *testing.B) {
+			defer processorTime(b)()
 			for b.Loop() {
 				if _, err := jail.Render(context.Background(), doc, 0, dpi); err != nil {
 					b.Fatal(err)
@@ -65,6 +69,7 @@ func BenchmarkRender(b *testing.B) {
 
 func BenchmarkInspect(b *testing.B) {
 	doc := document(make([]string, 20)...).table()
+	defer processorTime(b)()
 	for b.Loop() {
 		if _, err := jail.Inspect(context.Background(), doc); err != nil {
 			b.Fatal(err)
@@ -72,11 +77,29 @@ func BenchmarkInspect(b *testing.B) {
 	}
 }
 
+// processorTime reports the processor time of this process and of the children it has
+// waited for, in milliseconds an operation: on a busy machine the clock says little.
+func processorTime(b *testing.B) func() {
+	before := spent()
+	return func() { b.ReportMetric(float64((spent()-before).Microseconds())/1000/float64(b.N), "cpu-ms/op") }
+}
+
+func spent() (sum time.Duration) {
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(who, &u); err == nil {
+			sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+	}
+	return sum
+}
+
 // BenchmarkChild is the start of a child until it waits for its document.
 func BenchmarkChild(b *testing.B) {
 	if err := jail.Ready(context.Background()); err != nil {
 		b.Fatal(err)
 	}
+	defer processorTime(b)()
 	for b.Loop() {
 		m, err := jail.start()
 		if err != nil {

@@ -17,8 +17,8 @@ const childEnv = "COUNTERSIGN_PDF_CHILD"
 // opens a Jail. In a process started by a Jail it does the child's work and never
 // returns; in any other it returns at once.
 //
-// Arguments of a child: its role (compile or work), the cache directory, and the memory
-// limit in bytes and processor seconds.
+// Arguments of a child: its role (compile, or one of the kinds of children that wait for
+// a document), the cache directory, and the memory limit in bytes and processor seconds.
 func Child() {
 	if os.Getenv(childEnv) != "1" {
 		return
@@ -46,28 +46,44 @@ func child(args []string) error {
 	switch args[0] {
 	case "compile":
 		return compile(args[1])
-	case "work":
-		return work(args[1], memory, cpu)
+	case string(plain):
+		return work(nil, memory, cpu)
+	case string(viewing):
+		return work(func() (*engine, error) { return viewer(args[1]) }, memory, cpu)
 	}
 	return fmt.Errorf("pdf child: unknown role %q", args[0])
+}
+
+// viewer opens PDFium in a child that may not write.
+func viewer(cacheDir string) (*engine, error) {
+	if !filled(cacheDir) { // compiling would take seconds and could not be kept
+		return nil, fmt.Errorf("no compiled PDFium in %s", cacheDir)
+	}
+	e, err := newEngine(cacheDir)
+	if err != nil {
+		return nil, fmt.Errorf("PDFium did not start: %w", err)
+	}
+	return e, nil
 }
 
 // maxStack bounds one goroutine's stack. Go cannot recover from an overflow, so it
 // should come early and cheap; our own recursion is bounded anyway.
 const maxStack = 64 << 20
 
-func work(cacheDir string, memory, cpu int64) error {
+// work serves one document. PDFium is opened, if at all, before the child says that it
+// is ready: its code comes from a file, and with a document in it a child has no files.
+func work(viewer func() (*engine, error), memory, cpu int64) error {
 	debug.SetMaxStack(maxStack)
 	debug.SetMemoryLimit(memory * 3 / 4)
 	if err := confine(memory, cpu); err != nil {
 		return err
 	}
-	if !filled(cacheDir) { // compiling would take seconds and could not be kept
-		return fmt.Errorf("no compiled PDFium in %s", cacheDir)
-	}
-	e, err := newEngine(cacheDir)
-	if err != nil {
-		return fmt.Errorf("PDFium did not start: %w", err)
+	var e *engine
+	if viewer != nil {
+		var err error
+		if e, err = viewer(); err != nil {
+			return err
+		}
 	}
 	if err := lockFiles(); err != nil {
 		return err
@@ -98,7 +114,11 @@ func work(cacheDir string, memory, cpu int64) error {
 	return send(os.Stdout, r, body)
 }
 
+// answer does what is asked; e is nil in a plain child.
 func answer(e *engine, q request, doc []byte) (r response, body []byte, err error) {
+	if e == nil && q.kind() != plain {
+		return r, nil, fmt.Errorf("%w: %s in a child without PDFium", errFault, q.Op)
+	}
 	switch q.Op {
 	case "inspect":
 		info, err := inspect(e, doc, q.Limits)

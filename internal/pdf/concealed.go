@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/klippa-app/go-pdfium/enums"
 	"github.com/klippa-app/go-pdfium/references"
 	"github.com/klippa-app/go-pdfium/requests"
+	"github.com/klippa-app/go-pdfium/structs"
 )
 
 // What a document holds but does not show, or does not show to everybody alike, is told
@@ -51,16 +53,9 @@ type concealer struct {
 // concealed returns sentences about what a document hides.
 func (e *engine) concealed(doc []byte, f *file, leaves []leaf) ([]string, error) {
 	notes := append(f.layerNotes(), f.formNotes(leaves)...)
-	d, err := e.load(doc)
-	if err != nil {
-		return nil, err
-	}
-	defer e.close(d)
 	c := &concealer{e: e, left: maxSearched}
-	for ; c.next < len(leaves) && c.left > 0; c.next++ {
-		if err := c.page(d, c.next, leaves[c.next]); err != nil {
-			return nil, err
-		}
+	if err := c.search(doc, f, leaves); err != nil {
+		return nil, err
 	}
 	for kind, pages := range c.pages {
 		if len(pages) > 0 {
@@ -71,6 +66,28 @@ func (e *engine) concealed(doc []byte, f *file, leaves []leaf) ([]string, error)
 		notes = append(notes, fmt.Sprintf("Only the first %d pages were searched for hidden text.", c.next))
 	}
 	return notes, nil
+}
+
+// search looks at the pages that may hide something.
+func (c *concealer) search(doc []byte, f *file, leaves []leaf) error {
+	g := f.glance()
+	var d references.FPDF_DOCUMENT
+	for ; c.next < len(leaves) && c.left > 0; c.next++ {
+		if !g.suspicious(leaves[c.next]) {
+			continue
+		}
+		if d == "" {
+			var err error
+			if d, err = c.e.load(doc); err != nil {
+				return err
+			}
+			defer c.e.close(d)
+		}
+		if err := c.page(d, c.next, leaves[c.next]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func pageList(pages []int) string {
@@ -102,14 +119,13 @@ func (c *concealer) page(d references.FPDF_DOCUMENT, index int, l leaf) error {
 	if err != nil {
 		return err
 	}
-	s := &sheet{e: c.e, box: l.box, unit: l.unit}
+	s := &sheet{e: c.e, box: l.box, unit: l.unit, left: &c.left}
 	for i := 0; i < count.Count && c.left > 0; i++ {
-		c.left--
 		o, err := c.e.pdfium.FPDFPage_GetObject(&requests.FPDFPage_GetObject{Page: page, Index: i})
 		if err != nil {
 			return err
 		}
-		if err := s.object(o.PageObject); err != nil {
+		if err := s.object(o.PageObject, identity, 0); err != nil {
 			return err
 		}
 	}
@@ -151,13 +167,16 @@ type sheet struct {
 	e        *engine
 	box      [4]float64
 	unit     float64
+	left     *int // objects that may still be looked at
 	image    bool
 	covers   [][4]float64 // what was painted in another colour than white
 	suspects []suspect
 }
 
-// object looks at one page object, in the order of painting.
-func (s *sheet) object(o references.FPDF_PAGEOBJECT) error {
+// object looks at one page object, in the order of painting; m takes its user space to
+// the page's.
+func (s *sheet) object(o references.FPDF_PAGEOBJECT, m [6]float64, depth int) error {
+	*s.left--
 	kind, err := s.e.pdfium.FPDFPageObj_GetType(&requests.FPDFPageObj_GetType{PageObject: o})
 	if err != nil {
 		return err
@@ -166,10 +185,10 @@ func (s *sheet) object(o references.FPDF_PAGEOBJECT) error {
 	if err != nil {
 		return nil // it has no place
 	}
-	box := [4]float64{float64(b.Left), float64(b.Bottom), float64(b.Right), float64(b.Top)}
+	box := boxOf(m, float64(b.Left), float64(b.Bottom), float64(b.Right), float64(b.Top))
 	switch kind.Type {
 	case enums.FPDF_PAGEOBJ_TEXT:
-		s.text(o, box)
+		s.text(o, box, m)
 		return nil
 	case enums.FPDF_PAGEOBJ_PATH:
 		if mode, err := s.e.pdfium.FPDFPath_GetDrawMode(&requests.FPDFPath_GetDrawMode{PageObject: o}); err != nil || mode.FillMode == 0 || s.whitish(o) {
@@ -177,7 +196,12 @@ func (s *sheet) object(o references.FPDF_PAGEOBJECT) error {
 		}
 	case enums.FPDF_PAGEOBJ_IMAGE:
 		s.image = true
-	default: // of a form or shading nothing is known but where it is
+	case enums.FPDF_PAGEOBJ_FORM:
+		if depth < maxFormDepth && s.form(o, m, depth) {
+			return nil
+		}
+		s.image = true
+	default: // of a shading nothing is known but where it is
 		s.image = true
 	}
 	if len(s.covers) < maxCovers {
@@ -186,12 +210,36 @@ func (s *sheet) object(o references.FPDF_PAGEOBJECT) error {
 	return nil
 }
 
+// form looks at the objects of a form; false when it cannot.
+func (s *sheet) form(o references.FPDF_PAGEOBJECT, m [6]float64, depth int) bool {
+	own, err := s.e.pdfium.FPDFPageObj_GetMatrix(&requests.FPDFPageObj_GetMatrix{PageObject: o})
+	if err != nil {
+		return false
+	}
+	count, err := s.e.pdfium.FPDFFormObj_CountObjects(&requests.FPDFFormObj_CountObjects{PageObject: o})
+	if err != nil {
+		return false
+	}
+	m = joinedMatrix(doubled(own.Matrix), m)
+	for i := 0; i < count.Count && *s.left > 0; i++ {
+		inner, err := s.e.pdfium.FPDFFormObj_GetObject(&requests.FPDFFormObj_GetObject{PageObject: o, Index: uint64(i)})
+		if err != nil || s.object(inner.PageObject, m, depth+1) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func doubled(m structs.FPDF_FS_MATRIX) [6]float64 {
+	return [6]float64{float64(m.A), float64(m.B), float64(m.C), float64(m.D), float64(m.E), float64(m.F)}
+}
+
 func (s *sheet) whitish(o references.FPDF_PAGEOBJECT) bool {
 	c, err := s.e.pdfium.FPDFPageObj_GetFillColor(&requests.FPDFPageObj_GetFillColor{PageObject: o})
 	return err == nil && min(c.FillColor.R, c.FillColor.G, c.FillColor.B) >= 250
 }
 
-func (s *sheet) text(o references.FPDF_PAGEOBJECT, box [4]float64) {
+func (s *sheet) text(o references.FPDF_PAGEOBJECT, box [4]float64, m [6]float64) {
 	mode, err := s.e.pdfium.FPDFTextObj_GetTextRenderMode(&requests.FPDFTextObj_GetTextRenderMode{PageObject: o})
 	if err != nil {
 		return
@@ -204,7 +252,7 @@ func (s *sheet) text(o references.FPDF_PAGEOBJECT, box [4]float64) {
 		s.suspects = append(s.suspects, suspect{outside, o})
 		return
 	}
-	if size := max(box[2]-box[0], box[3]-box[1]) * s.unit; size > 0 && min(box[2]-box[0], box[3]-box[1])*s.unit < leastText && s.small(o) {
+	if size := max(box[2]-box[0], box[3]-box[1]) * s.unit; size > 0 && min(box[2]-box[0], box[3]-box[1])*s.unit < leastText && s.small(o, m) {
 		s.suspects = append(s.suspects, suspect{tiny, o})
 		return
 	}
@@ -214,7 +262,7 @@ func (s *sheet) text(o references.FPDF_PAGEOBJECT, box [4]float64) {
 }
 
 // small tells whether letters are smaller than can be read; a dash is flat at any size.
-func (s *sheet) small(o references.FPDF_PAGEOBJECT) bool {
+func (s *sheet) small(o references.FPDF_PAGEOBJECT, above [6]float64) bool {
 	size, err := s.e.pdfium.FPDFTextObj_GetFontSize(&requests.FPDFTextObj_GetFontSize{PageObject: o})
 	if err != nil {
 		return false
@@ -223,11 +271,10 @@ func (s *sheet) small(o references.FPDF_PAGEOBJECT) bool {
 	if err != nil {
 		return false
 	}
-	scale := max(abs32(m.Matrix.A), abs32(m.Matrix.B), abs32(m.Matrix.C), abs32(m.Matrix.D))
+	t := joinedMatrix(doubled(m.Matrix), above)
+	scale := max(math.Abs(t[0]), math.Abs(t[1]), math.Abs(t[2]), math.Abs(t[3]))
 	return float64(size.FontSize)*scale*s.unit < 2*leastText
 }
-
-func abs32(v float32) float64 { return max(float64(v), -float64(v)) }
 
 // covered tells whether something that is not white was painted where the text begins.
 func (s *sheet) covered(box [4]float64) bool {

@@ -9,6 +9,7 @@ import (
 type Wanted struct {
 	Fields  bool          `json:"fields,omitempty"` // AcroForm fields whose names follow the grammar of fieldname.go
 	Tags    bool          `json:"tags,omitempty"`   // text tags, see tag.go
+	Erase   bool          `json:"erase,omitempty"`  // make the text of tags for Roles invisible
 	Roles   []string      `json:"roles,omitempty"`  // what a role may be called, in any case
 	Names   []string      `json:"names,omitempty"`  // AcroForm fields wanted whatever their names mean; Type is then ""
 	Anchors []AnchorQuery `json:"anchors,omitempty"`
@@ -66,7 +67,8 @@ type Extraction struct {
 	Broken  []BrokenTag `json:"broken,omitempty"`
 	Anchors []Place     `json:"anchors,omitempty"` // one for each query
 	Notes   []string    `json:"notes,omitempty"`   // English sentences for the sender: what was left as it is
-	// File is the document without the widgets of Fields; nil when there are none.
+	// File is the document without the widgets of Fields and the text of tags that were to
+	// be erased, and of those in Names; nil when there are none.
 	File []byte `json:"-"`
 }
 
@@ -108,8 +110,17 @@ func extract(e *engine, doc []byte, w *Wanted, limits Limits) (out Extraction, e
 	if err := e.find(doc, f, leaves, w, &out); err != nil {
 		return out, err
 	}
+	changed, err := f.erase(leaves, w, &out)
+	if err != nil {
+		return out, err
+	}
 	if w.Fields || len(w.Names) > 0 {
-		err = f.fields(leaves, w, &out)
+		if err := f.fields(leaves, w, &out); err != nil {
+			return out, err
+		}
+	}
+	if changed && out.File == nil {
+		out.File, err = f.rewrite(nil)
 	}
 	return out, err
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"testing"
+
+	"countersign.dev/internal/db/dbtest"
 )
 
 // seeds are well-formed files of every kind our reader knows.
@@ -29,8 +31,13 @@ func read(doc []byte) error {
 	if _, err := f.clean(); err != nil {
 		return err
 	}
-	if _, err := f.pages(); err != nil {
+	leaves, err := f.pages()
+	if err != nil {
 		return err
+	}
+	for g := f.glance(); len(leaves) > 0; leaves = leaves[1:] {
+		g.suspicious(leaves[0])
+		f.fonts(leaves[0])
 	}
 	_, err = signatures(doc, limits)
 	return err
@@ -80,7 +87,8 @@ func TestP1MutatedFilesInChildren(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	all := seeds()
 	accepted := 0
-	for i := range 60 {
+	rounds := dbtest.Rounds(30, 1000)
+	for i := range rounds {
 		doc := mutate(r, all[i%len(all)])
 		info, err := jail.Inspect(context.Background(), doc)
 		var refusal *Refusal
@@ -103,8 +111,8 @@ func TestP1MutatedFilesInChildren(t *testing.T) {
 			t.Fatalf("%d: not a prefix", i)
 		}
 	}
-	if accepted == 0 || accepted == 60 {
-		t.Errorf("%d of 60 accepted: the mutations are no test", accepted)
+	if accepted == 0 || accepted == rounds {
+		t.Errorf("%d of %d accepted: the mutations are no test", accepted, rounds)
 	}
 }
 

@@ -76,10 +76,10 @@ func (j *Jail) command(role string) *exec.Cmd {
 
 // start starts a working child; without a network where the kernel allows it, which is
 // found out once.
-func (j *Jail) start() (*inmate, error) {
-	m, err := j.launch(!j.alone.Load())
+func (j *Jail) start(k kind) (*inmate, error) {
+	m, err := j.launch(k, !j.alone.Load())
 	if err != nil && !j.alone.Load() {
-		if m, again := j.launch(false); again == nil {
+		if m, again := j.launch(k, false); again == nil {
 			j.alone.Store(true)
 			return m, nil
 		}
@@ -87,8 +87,8 @@ func (j *Jail) start() (*inmate, error) {
 	return m, err
 }
 
-func (j *Jail) launch(isolated bool) (*inmate, error) {
-	m := &inmate{cmd: j.command("work")}
+func (j *Jail) launch(k kind, isolated bool) (*inmate, error) {
+	m := &inmate{cmd: j.command(string(k))}
 	m.errors = m.cmd.Stderr.(*tail)
 	if isolated {
 		isolate(m.cmd)
@@ -106,34 +106,34 @@ func (j *Jail) launch(isolated bool) (*inmate, error) {
 	return m, nil
 }
 
-// refill keeps one more child waiting, unless the jail is closing.
-func (j *Jail) refill() {
-	if j.ctx.Err() != nil || j.compileErr != nil {
+// refill keeps one more child of a kind waiting, unless the jail is closing.
+func (j *Jail) refill(k kind) {
+	if j.ctx.Err() != nil {
 		return
 	}
-	m, err := j.start()
+	m, err := j.start(k)
 	if err != nil {
 		return // the next request starts its own, and reports
 	}
 	select {
-	case j.idle <- m:
+	case j.idle[k] <- m:
 	default:
 		m.kill()
 	}
 }
 
 // take returns a waiting child, or a new one, and has it replaced.
-func (j *Jail) take() (*inmate, error) {
+func (j *Jail) take(k kind) (*inmate, error) {
 	select {
-	case m := <-j.idle:
+	case m := <-j.idle[k]:
 		j.tasks.Add(1)
 		go func() {
 			defer j.tasks.Done()
-			j.refill()
+			j.refill(k)
 		}()
 		return m, nil
 	default:
-		return j.start()
+		return j.start(k)
 	}
 }
 
@@ -158,8 +158,13 @@ func (j *Jail) do(ctx context.Context, q request, doc []byte) (response, []byte,
 	if int64(len(doc)) > q.Limits.Bytes*maxGrowth {
 		return response{}, nil, refuse(TooLarge, "%d bytes", len(doc))
 	}
-	if err := j.Ready(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return response{}, nil, err
+	}
+	if q.kind() == viewing {
+		if err := j.Ready(ctx); err != nil {
+			return response{}, nil, err
+		}
 	}
 	select {
 	case j.slots <- struct{}{}:
@@ -170,7 +175,7 @@ func (j *Jail) do(ctx context.Context, q request, doc []byte) (response, []byte,
 		return response{}, nil, errClosed
 	}
 	r, body, err := j.once(ctx, q, doc, j.take)
-	if errors.Is(err, errNotStarted) && j.mend() {
+	if errors.Is(err, errNotStarted) && q.kind() == viewing && j.mend() {
 		r, body, err = j.once(ctx, q, doc, j.start) // those waiting have failed too
 	}
 	return r, body, err
@@ -180,16 +185,15 @@ func (j *Jail) do(ctx context.Context, q request, doc []byte) (response, []byte,
 const maxGrowth = 4
 
 // mend fills the cache again when somebody emptied its folder under a running server,
-// and tells whether
-// it did.
+// and tells whether it did.
 func (j *Jail) mend() bool {
 	j.mending.Lock()
 	defer j.mending.Unlock()
 	return filled(j.config.CacheDir) || j.compile() == nil
 }
 
-func (j *Jail) once(ctx context.Context, q request, doc []byte, start func() (*inmate, error)) (response, []byte, error) {
-	m, err := start()
+func (j *Jail) once(ctx context.Context, q request, doc []byte, start func(kind) (*inmate, error)) (response, []byte, error) {
+	m, err := start(q.kind())
 	if err != nil {
 		return response{}, nil, err
 	}

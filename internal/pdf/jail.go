@@ -15,7 +15,7 @@ type Config struct {
 	CacheDir string   // where PDFium's compiled code is kept, 20 MB; "" makes a directory that Close removes
 	FontDirs []string // folders with .ttf, .otf, .ttc files, searched in order after the built-in fonts
 	Limits   Limits
-	Idle     int // started children waiting; default 2. Each takes about 50 MB
+	Idle     int // started children waiting, of either kind; default 2. One with PDFium takes about 50 MB, one without 10
 	Parallel int // documents worked on at a time; default the number of processors, at least 2
 }
 
@@ -28,7 +28,7 @@ type Jail struct {
 
 	compiled   chan struct{} // closed when compileErr is set
 	compileErr error
-	idle       chan *inmate
+	idle       map[kind]chan *inmate // never changed
 	slots      chan struct{}
 	mending    sync.Mutex  // held while a lost cache is filled again
 	alone      atomic.Bool // children can have no network namespace here
@@ -60,7 +60,8 @@ func Open(ctx context.Context, c Config) (*Jail, error) {
 		return nil, err
 	}
 	j := &Jail{config: c, exe: exe, fonts: fonts, compiled: make(chan struct{}),
-		idle: make(chan *inmate, c.Idle), slots: make(chan struct{}, c.Parallel)}
+		idle:  map[kind]chan *inmate{plain: make(chan *inmate, c.Idle), viewing: make(chan *inmate, c.Idle)},
+		slots: make(chan struct{}, c.Parallel)}
 	if c.CacheDir == "" {
 		if j.tempDir, err = os.MkdirTemp("", "countersign-pdfium-"); err != nil {
 			return nil, err
@@ -71,10 +72,15 @@ func Open(ctx context.Context, c Config) (*Jail, error) {
 	j.tasks.Add(1)
 	go func() {
 		defer j.tasks.Done()
+		for range c.Idle {
+			j.refill(plain)
+		}
 		j.compileErr = j.compile()
 		close(j.compiled)
 		for range c.Idle {
-			j.refill()
+			if j.compileErr == nil {
+				j.refill(viewing)
+			}
 		}
 	}()
 	return j, nil
@@ -84,14 +90,11 @@ func Open(ctx context.Context, c Config) (*Jail, error) {
 func (j *Jail) Close() error {
 	j.stop()
 	j.tasks.Wait()
-	for {
-		select {
-		case m := <-j.idle:
+	for _, waiting := range j.idle { // nobody fills them any more
+		close(waiting)
+		for m := range waiting {
 			m.kill()
-			continue
-		default:
 		}
-		break
 	}
 	if j.tempDir != "" {
 		return os.RemoveAll(j.tempDir)

@@ -21,6 +21,27 @@ type request struct {
 	Wanted *Wanted `json:"wanted,omitempty"`
 }
 
+// kind is what children are started for.
+type kind string
+
+const (
+	plain   kind = "plain" // our own reader and writer only: a tenth of the processor time
+	viewing kind = "view"  // with PDFium open
+)
+
+// kind says which kind of child a request needs.
+func (q request) kind() kind {
+	switch q.Op {
+	case "compose", "signatures":
+		return plain
+	case "extract":
+		if w := q.Wanted; w != nil && !w.Tags && len(w.Anchors) == 0 { // form fields: no text is read
+			return plain
+		}
+	}
+	return viewing
+}
+
 type response struct {
 	Refusal    *Refusal    `json:"refusal,omitempty"`
 	Fault      string      `json:"fault,omitempty"` // a misuse of the call

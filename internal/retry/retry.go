@@ -35,7 +35,7 @@ func New(d *db.DB, q *jobs.Queue) *Retry {
 
 // Call is what is asked for and by whom.
 type Call struct {
-	// Account is the internal id, Caller who of the account calls: a key is his own.
+	// Account is the internal id, Caller who of the account calls, and in whose place: a key is his own.
 	Account, Caller string
 	// Operation names what is asked for and of what; its length does not matter.
 	Operation string

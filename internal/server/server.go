@@ -88,7 +88,7 @@ func openRooms(ctx context.Context, c Config, log *slog.Logger) (r *Rooms, err e
 	if r.post, err = mail.New(letters, r.DB, r.box, r.blobs.Get, r.queue, log); err != nil {
 		return r, err
 	}
-	if r.Webhook, err = webhook.New(webhook.Config{DB: r.DB, Box: r.box, Log: log, Allow: c.CallbackAllow, Product: c.Product}); err != nil {
+	if r.Webhook, err = webhook.New(webhook.Config{DB: r.DB, Box: r.box, Log: log, Post: r.post, Allow: c.CallbackAllow, Product: c.Product}); err != nil {
 		return r, fmt.Errorf("--callback-allow: %w", err)
 	}
 	r.Directory = directory.New(r.DB, r.post)

@@ -3,15 +3,18 @@ package signing
 import (
 	"bytes"
 	"context"
+	"errors"
 	"image"
 	"image/png"
 	"maps"
 	"slices"
 	"strings"
 
+	"countersign.dev/internal/audit"
 	"countersign.dev/internal/authn"
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/db"
+	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
 )
 
@@ -20,23 +23,26 @@ import (
 // one transaction (rule 15). Documents that are not all of a role's are accepted, and the role is signed with the last.
 //
 // Conflict "lease.held" with the holder's name, "role.signed", "role.waiting", "package.closed"; Denied
-// "signer.other" who is asked to sign nothing here; errors of Take, Fill and Sign. After a refusal nothing is changed.
+// "signer.other" who is asked to sign nothing here, "signer.identify" for a group whose members must prove their mailbox
+// each time; errors of Take, Fill and Sign. After a refusal nothing is changed.
 func (s *Signing) SignByAPI(ctx context.Context, p authz.Principal, pkg string, in APISignature) error {
 	mark, err := handDrawn(in.HandDrawn)
 	if err != nil {
 		return err
 	}
 	var last spot // whom a refusal is about
+	var stranger audit.Event
 	err = s.write(ctx, func(tx *db.Tx) error {
 		last = spot{}
 		row, err := ofAccount(tx, p, pkg)
 		if err != nil {
 			return err
 		}
+		stranger = audit.Event{Type: "signature.refused", Account: row.AccountID, Package: row.ID, Actor: by(tx, p)}
 		if err := lockOpen(tx, row.ID); err != nil && errs.KindOf(err) != errs.Conflict {
 			return err // a conflict is told in the words of what happened
 		}
-		docs, err := documentsNamed(tx, row, in.Documents)
+		docs, err := documentsNamed(tx, p, row, in.Documents)
 		if err != nil {
 			return err
 		}
@@ -46,6 +52,10 @@ func (s *Signing) SignByAPI(ctx context.Context, p authz.Principal, pkg string, 
 		}
 		return s.signAll(tx, spots, docs, in, mark, &last)
 	})
+	if errs.Is(err, "signer.other") {
+		stranger.Detail = map[string]string{"what": "signer.other"}
+		return errors.Join(err, recordRefused(ctx, s.db, stranger))
+	}
 	if err != nil {
 		return s.refused(ctx, last, "signature.refused", err)
 	}
@@ -62,6 +72,9 @@ func (s *Signing) signAll(tx *db.Tx, spots []spot, docs map[string]string, in AP
 		}
 		*last = at
 		err := at.over(tx)
+		if err == nil {
+			err = at.answered()
+		}
 		if err == nil {
 			err = s.signOne(tx, at, docs, in, mark)
 		}
@@ -80,6 +93,15 @@ func (s *Signing) signAll(tx *db.Tx, spots []spot, docs map[string]string, in AP
 	return refusal
 }
 
+// answered refuses (Denied "signer.identify") a program where the account demands of every member that he proves his
+// mailbox himself, for every package.
+func (at spot) answered() error {
+	if at.identification() == directory.Always {
+		return errs.New(errs.Denied, "signer.identify", "Members of this group prove their mailbox by a code for every package: sign on the page.")
+	}
+	return nil
+}
+
 func first(a, b error) error {
 	if a != nil {
 		return a
@@ -94,7 +116,7 @@ func (s *Signing) signOne(tx *db.Tx, at spot, docs map[string]string, in APISign
 		return err
 	}
 	chosen := slices.DeleteFunc(slices.Clone(approvals), func(a approvalRow) bool { return docs[a.DocumentID] == "" })
-	if len(chosen) == 0 {
+	if len(chosen) == 0 && len(approvals) > 0 {
 		return errs.New(errs.Invalid, "approval.none", "There is nothing for this signer in these documents.").On("documents")
 	}
 	lease, err := at.take(tx)
@@ -116,11 +138,11 @@ func (s *Signing) signOne(tx *db.Tx, at spot, docs map[string]string, in APISign
 		return err
 	}
 	if !complete {
-		return at.acceptedPart(tx, chosen, mark)
+		return s.acceptedPart(tx, at, chosen, mark)
 	}
 	submission := Submission{Epoch: lease.Epoch, Mark: mark}
 	for _, a := range approvals {
-		before := deref(a.AcceptedBy) == at.me.ID
+		before := deref(a.AcceptedBy) == at.me.ID && a.AcceptedSHA256 != ""
 		if before || docs[a.DocumentID] != "" {
 			submission.Optional = append(submission.Optional, a.DocumentID+"/"+a.OuterID)
 		}
@@ -128,21 +150,9 @@ func (s *Signing) signOne(tx *db.Tx, at spot, docs map[string]string, in APISign
 	return s.sign(tx, at, submission)
 }
 
-// accept notes that the visitor accepts approvals, and reports whether he has now accepted all that he must.
-func (at spot) accept(tx *db.Tx, all, chosen []approvalRow) (complete bool, err error) {
-	for _, a := range chosen {
-		if _, err := tx.Exec(`update approvals set accepted_ms = clock_ms(), accepted_by = $2 where id = $1`, a.ID, at.me.ID); err != nil {
-			return false, err
-		}
-	}
-	left, err := db.One[int](tx, `select count(*) from approvals where role_id = $1 and not disabled and not optional
-		and (accepted_by is null or accepted_by <> $2)`, at.role.ID, at.me.ID)
-	return left == 0, err
-}
-
 // acceptedPart ends an act that accepted some of a role's documents: the rest is signed later, and the signature is
 // made then. What is demanded of these documents is demanded now.
-func (at spot) acceptedPart(tx *db.Tx, chosen []approvalRow, mark Mark) error {
+func (s *Signing) acceptedPart(tx *db.Tx, at spot, chosen []approvalRow, mark Mark) error {
 	if mark.Kind != "drawn" {
 		if err := at.typedWillDo(tx, chosen); err != nil {
 			return err
@@ -158,21 +168,69 @@ func (at spot) acceptedPart(tx *db.Tx, chosen []approvalRow, mark Mark) error {
 			return err
 		}
 	}
+	return s.release(tx, at)
+}
+
+// release ends the visitor's lease at once and keeps the values entered so far.
+func (s *Signing) release(tx *db.Tx, at spot) error {
 	if _, err := tx.Exec(`update roles set holder = null, stage = '', consent_by = null, consent_ms = null where id = $1`, at.role.ID); err != nil {
 		return err
 	}
-	_, err := record(tx, at.event("lease.released"))
-	return err
+	if _, err := record(tx, at.event("lease.released")); err != nil {
+		return err
+	}
+	return s.tellFree(tx, at.pkg, at.role)
 }
 
-// documentsNamed are the documents of a package with the given outer ids, by id; none named is all.
-func documentsNamed(tx *db.Tx, pkg packageRow, named []string) (map[string]string, error) {
+// throughLease is an act by API of somebody who may sign: it takes the lease, acts and releases at once (rule 15), so that
+// turn, lock-out and who else is signing count as on the page. Refusals: those of Take; Denied "signer.identify".
+func (s *Signing) throughLease(tx *db.Tx, at *spot, act func() error) error {
+	if err := at.takeByAPI(tx); err != nil {
+		return err
+	}
+	if err := act(); err != nil {
+		return err
+	}
+	return s.release(tx, *at)
+}
+
+// takeByAPI takes the lease for a program.
+func (at *spot) takeByAPI(tx *db.Tx) error {
+	if err := at.lockRole(tx); err != nil {
+		return err
+	}
+	if err := at.load(tx); err != nil {
+		return err
+	}
+	if err := at.over(tx); err != nil {
+		return err
+	}
+	if err := at.answered(); err != nil {
+		return err
+	}
+	if _, err := at.take(tx); err != nil {
+		return err
+	}
+	return at.load(tx)
+}
+
+// documentsNamed are the documents of a package with the given outer ids that the caller sees, by id; none named is all.
+func documentsNamed(tx *db.Tx, p authz.Principal, pkg packageRow, named []string) (map[string]string, error) {
 	rows, err := db.All[documentRow](tx, `select * from documents where package_id = $1`, pkg.ID)
 	if err != nil {
 		return nil, err
 	}
+	hidden := map[string]bool{}
+	if p.Kind == authz.Signer {
+		if hidden, err = hiddenFrom(tx, pkg.ID, p.Role); err != nil {
+			return nil, err
+		}
+	}
 	docs := map[string]string{}
 	for _, d := range rows {
+		if hidden[d.ID] {
+			continue
+		}
 		if len(named) == 0 || slices.Contains(named, d.OuterID) {
 			docs[d.ID] = d.OuterID
 		}
@@ -275,6 +333,9 @@ func (s *Signing) signerSpot(tx *db.Tx, p authz.Principal) (spot, error) {
 	if at.me, err = db.One[inviteeRow](tx, `select * from invitees where id = $1 and role_id = $2`, p.Invitee, p.Role); err != nil {
 		return at, orUnknownVisit(err)
 	}
+	if deref(at.me.UserID) != p.User { // the address is another user's now
+		return at, orUnknownVisit(db.ErrNone)
+	}
 	if err := at.load(tx); err != nil {
 		return at, err
 	}
@@ -282,7 +343,7 @@ func (s *Signing) signerSpot(tx *db.Tx, p authz.Principal) (spot, error) {
 }
 
 // Signable are the approvals of a document that a signer may sign now: none while others sign first, or once he has
-// signed. signer is a role's or a signer's outer id.
+// signed, and none that he has accepted; of a group, that the caller has. signer is a role's or a signer's outer id.
 func (s *Signing) Signable(ctx context.Context, p authz.Principal, pkg, doc, signer string) (out []Approval, err error) {
 	err = s.read(ctx, func(tx *db.Tx) error {
 		row, err := ofAccount(tx, p, pkg)
@@ -305,8 +366,12 @@ func (s *Signing) Signable(ctx context.Context, p authz.Principal, pkg, doc, sig
 			return err
 		}
 		i := slices.IndexFunc(docs, func(d Document) bool { return d.OuterID == doc })
-		if i < 0 {
+		if i < 0 || p.Kind == authz.Signer && !docs[i].visibleTo(role.OuterID) {
 			return orUnknown(db.ErrNone, "document", doc)
+		}
+		accepted, err := acceptedBy(tx, p, role)
+		if err != nil {
+			return err
 		}
 		at := spot{pkg: row, role: role}
 		waits, err := at.othersFirst(tx)
@@ -314,7 +379,7 @@ func (s *Signing) Signable(ctx context.Context, p authz.Principal, pkg, doc, sig
 			return err
 		}
 		for _, a := range docs[i].Approvals {
-			if a.Role == role.OuterID && !a.Disabled {
+			if a.Role == role.OuterID && !a.Disabled && !accepted[a.ID] {
 				out = append(out, a)
 			}
 		}
@@ -325,7 +390,8 @@ func (s *Signing) Signable(ctx context.Context, p authz.Principal, pkg, doc, sig
 
 // SignerSession resolves a package and a signer of the caller's account into a principal that is this signer and no
 // more. Of a group, delegate says which member: a sender's outer id, of an ad-hoc group a signer's. It is recorded.
-// NotFound "package.unknown", "role.unknown"; Invalid "delegate.missing"; Denied "member.removed", "member.inactive".
+// The package's owner and the managers of his account may, and the signer himself. NotFound "package.unknown",
+// "role.unknown"; Invalid "delegate.missing"; Denied "package.not_owner", "member.removed", "member.inactive".
 func (s *Signing) SignerSession(ctx context.Context, p authz.Principal, pkg, signer, delegate string) (out authz.Principal, err error) {
 	err = s.write(ctx, func(tx *db.Tx) error {
 		row, err := ofAccount(tx, p, pkg)
@@ -338,6 +404,9 @@ func (s *Signing) SignerSession(ctx context.Context, p authz.Principal, pkg, sig
 		}
 		who, err := delegated(tx, role, delegate)
 		if err != nil {
+			return err
+		}
+		if err := ownersOr(tx, p, row, who); err != nil {
 			return err
 		}
 		at := spot{how: authn.BySession, client: p.Client}
@@ -390,8 +459,8 @@ func (s *Signing) HandleOf(ctx context.Context, p authz.Principal) (handle strin
 	return handle, err
 }
 
-// FillByAPI keeps the value of one field for the principal's person while nobody else is signing. field is its outer id,
-// or "approval/field". Errors: those of SignByAPI and Fill.
+// FillByAPI keeps the value of one field for the principal's person, whose turn it is, while nobody else is signing: it
+// takes the lease and releases it at once. field is its outer id, or "approval/field". Errors: those of SignByAPI and Fill.
 func (s *Signing) FillByAPI(ctx context.Context, p authz.Principal, pkg, doc, field, value string) error {
 	var last spot
 	err := s.write(ctx, func(tx *db.Tx) error {
@@ -399,7 +468,7 @@ func (s *Signing) FillByAPI(ctx context.Context, p authz.Principal, pkg, doc, fi
 		if err != nil {
 			return err
 		}
-		docs, err := documentsNamed(tx, row, []string{doc})
+		docs, err := documentsNamed(tx, p, row, []string{doc})
 		if err != nil {
 			return err
 		}
@@ -417,37 +486,12 @@ func (s *Signing) FillByAPI(ctx context.Context, p authz.Principal, pkg, doc, fi
 					return err
 				}
 				last = at
-				return s.fillFree(tx, at, f, value)
+				return s.throughLease(tx, &at, func() error { return s.fill(tx, at, f, value) })
 			}
 		}
 		return unknownField()
 	})
-	if errs.Is(err, "lease.held") {
-		return s.refused(ctx, last, "act.refused", err)
-	}
-	return err
-}
-
-// fillFree fills in a field of a role that nobody else holds.
-func (s *Signing) fillFree(tx *db.Tx, at spot, f fieldRow, value string) error {
-	if err := at.lockRole(tx); err != nil {
-		return err
-	}
-	if err := at.load(tx); err != nil {
-		return err
-	}
-	if err := at.over(tx); err != nil {
-		return err
-	}
-	if err := at.holdMe(tx); err != nil {
-		return err
-	}
-	if at.role.Holder != nil && *at.role.Holder != at.me.ID {
-		if err := at.whyNot(tx); err != nil && !errs.Is(err, "role.waiting") {
-			return err
-		}
-	}
-	return s.fill(tx, at, f, value)
+	return s.held(ctx, &last, err)
 }
 
 // Limits of an image of a hand-drawn signature, and the grid it is redrawn on.

@@ -125,7 +125,7 @@ func safeName(name string, kind fileKind) string {
 }
 
 // AttachByAPI adds a file for a signer while the package is being signed: by his own session, or by the sender on
-// his behalf, which the audit log says. Refusals as Attach, without a lease; Conflict "package.closed", "role.signed".
+// his behalf, which the audit log says. A signer's session does so through the lease. Refusals as Attach; Conflict "lease.held", "package.closed", "role.signed".
 func (s *Signing) AttachByAPI(ctx context.Context, p authz.Principal, pkg, attachment, name string, file []byte) error {
 	if err := s.read(ctx, func(tx *db.Tx) error { _, _, err := findAttachment(tx, p, pkg, attachment); return err }); err != nil {
 		return err // before the work of reading the file
@@ -135,53 +135,63 @@ func (s *Signing) AttachByAPI(ctx context.Context, p authz.Principal, pkg, attac
 		return err
 	}
 	f.UploadedBy = p.Invitee
-	return s.keeping(ctx, f, s.write(ctx, func(tx *db.Tx) error {
-		row, e, err := s.attachingAt(tx, p, pkg, attachment, "attachment.uploaded")
-		if err != nil {
-			return err
-		}
-		return attach(tx, row, e.Role, attachment, f, e)
-	}))
+	var last spot
+	return s.keeping(ctx, f, s.held(ctx, &last, s.write(ctx, func(tx *db.Tx) error {
+		return s.attachingAt(tx, p, pkg, attachment, "attachment.uploaded", &last, func(row packageRow, e audit.Event) error {
+			return attach(tx, row, e.Role, attachment, f, e)
+		})
+	})))
 }
 
 // DetachByAPI takes a file back, under the same conditions.
 func (s *Signing) DetachByAPI(ctx context.Context, p authz.Principal, pkg, attachment string, number int) error {
 	var key string
-	err := s.write(ctx, func(tx *db.Tx) error {
-		row, e, err := s.attachingAt(tx, p, pkg, attachment, "attachment.removed")
-		if err != nil {
+	var last spot
+	err := s.held(ctx, &last, s.write(ctx, func(tx *db.Tx) error {
+		return s.attachingAt(tx, p, pkg, attachment, "attachment.removed", &last, func(row packageRow, e audit.Event) (err error) {
+			key, err = detach(tx, row, e.Role, attachment, number, e)
 			return err
-		}
-		key, err = detach(tx, row, e.Role, attachment, number, e)
-		return err
-	})
+		})
+	}))
 	if err == nil {
 		s.remove(context.WithoutCancel(ctx), key)
 	}
 	return err
 }
 
-// attachingAt locks a package whose files may change and returns it with the event to record.
-func (s *Signing) attachingAt(tx *db.Tx, p authz.Principal, pkg, attachment, kind string) (row packageRow, e audit.Event, err error) {
+// attachingAt locks a package whose files may change and has act change them, with the event to record. A signer does
+// so through the lease: last is where he stands.
+func (s *Signing) attachingAt(tx *db.Tx, p authz.Principal, pkg, attachment, kind string, last *spot, act func(packageRow, audit.Event) error) error {
 	row, asked, err := findAttachment(tx, p, pkg, attachment)
 	if err != nil {
-		return row, e, err
+		return err
 	}
 	if err = lockOpen(tx, row.ID); err != nil {
-		return row, e, err
+		return err
 	}
 	if err = stillOpen(tx, asked.RoleID); err != nil {
-		return row, e, err
+		return err
 	}
-	e = audit.Event{Type: kind, Account: row.AccountID, Package: row.ID, Role: asked.RoleID, Actor: by(tx, p)}
 	if p.Kind != authz.Signer {
-		return row, e, nil
+		if err = ownersOnly(tx, p, row); err != nil {
+			return err
+		}
+		return act(row, audit.Event{Type: kind, Account: row.AccountID, Package: row.ID, Role: asked.RoleID, Actor: by(tx, p)})
 	}
 	at, err := s.signerSpot(tx, p)
 	if err != nil {
-		return row, e, err
+		return err
 	}
-	return row, at.event(kind), at.holdMe(tx)
+	*last = at
+	return s.throughLease(tx, &at, func() error { return act(row, at.event(kind)) })
+}
+
+// held records that an act by API was refused because somebody else holds the lease, and passes the refusal on.
+func (s *Signing) held(ctx context.Context, at *spot, err error) error {
+	if errs.Is(err, "lease.held") {
+		return s.refused(ctx, *at, "act.refused", err)
+	}
+	return err
 }
 
 // stillOpen refuses (Conflict "role.signed") what would change the files after the role's signature.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 
 	"countersign.dev/internal/audit"
 	"countersign.dev/internal/authz"
@@ -77,16 +78,6 @@ func filesOf(tx *db.Tx, attachment string) ([]attachedRow, error) {
 	return db.All[attachedRow](tx, `select * from attachment_files where attachment_id = $1 order by number`, attachment)
 }
 
-// attachmentsReady refuses (Invalid "attachment.missing") to sign for a role from which a file is still asked.
-func attachmentsReady(tx *db.Tx, role string) error {
-	missing, err := db.All[string](tx, `select name from attachments where role_id = $1 and required and status <> 'COMPLETE' order by position, id`, role)
-	if err == nil && len(missing) > 0 {
-		err = errs.New(errs.Invalid, "attachment.missing", "The sender asks for a file before you sign: %s.", missing[0]).
-			On("attachments").With("attachment", missing[0])
-	}
-	return err
-}
-
 // insertAttachments adds what a role is asked to attach. Ids are unique in the package: addresses name no role.
 func insertAttachments(tx *db.Tx, pkg, role string, in []Attachment) error {
 	if len(in) > maxAttachments {
@@ -151,12 +142,19 @@ func (s *Signing) Detach(ctx context.Context, v Visit, epoch int64, attachment s
 	return err
 }
 
-// keeping removes the stored bytes of a file that was not attached.
+// keeping removes the stored bytes of a file that was not attached. After a fault nobody knows whether it was: the
+// bytes stay.
 func (s *Signing) keeping(ctx context.Context, f attachedRow, err error) error {
-	if err != nil {
+	if refusal(err) {
 		s.remove(context.WithoutCancel(ctx), f.Blob)
 	}
 	return err
+}
+
+// refusal reports whether an act was refused, and so rolled back for certain; a fault may be one of the commit's answer.
+func refusal(err error) bool {
+	_, ok := errors.AsType[*errs.Error](err)
+	return ok
 }
 
 // admitAttached checks a file and stores it.
@@ -184,6 +182,9 @@ func (s *Signing) admitAttached(ctx context.Context, name string, file []byte) (
 func attach(tx *db.Tx, pkg packageRow, role, attachment string, f attachedRow, e audit.Event) error {
 	row, err := attachmentAt(tx, pkg.ID, role, attachment)
 	if err != nil {
+		return err
+	}
+	if err := row.lock(tx); err != nil {
 		return err
 	}
 	if err := mayAttach(tx, pkg, row); err != nil {
@@ -242,10 +243,19 @@ func attachmentAt(tx *db.Tx, pkg, role, id string) (attachmentRow, error) {
 	return row, orUnknown(err, "attachment", id)
 }
 
+// lock has one act at a time change what is attached: a page's holds the role's row, the sender's the package's.
+func (r attachmentRow) lock(tx *db.Tx) error {
+	_, err := tx.Exec(`update attachments set status = status where id = $1`, r.ID)
+	return err
+}
+
 // detach takes a file out and returns the key of its bytes.
 func detach(tx *db.Tx, pkg packageRow, role, attachment string, number int, e audit.Event) (key string, err error) {
 	row, err := attachmentAt(tx, pkg.ID, role, attachment)
 	if err != nil {
+		return "", err
+	}
+	if err := row.lock(tx); err != nil {
 		return "", err
 	}
 	gone, err := db.All[attachedRow](tx, `delete from attachment_files where attachment_id = $1 and number = $2 returning *`, row.ID, number)

@@ -10,8 +10,13 @@ import (
 	"countersign.dev/internal/errs"
 )
 
-// maxBulk is the most packages of one bulk sending.
-const maxBulk = 200
+// MaxBulk is the most packages of one bulk sending.
+const MaxBulk = 200
+
+// BulkSize refuses (Invalid "bulk.size") a bulk sending of too few or too many rows.
+func BulkSize() error {
+	return errs.New(errs.Invalid, "bulk.size", "A bulk sending has from 1 to %d rows.", MaxBulk).On("rows")
+}
 
 // errDry ends a transaction that only tried something.
 var errDry = errors.New("only tried")
@@ -26,8 +31,8 @@ type BulkResult struct {
 // sent, and the refusal (Invalid "bulk.rows") says of every row what is wrong with it, by its number from 1. A row may
 // still fail afterwards, for the directory and the template go on changing; the others are sent all the same.
 func (s *Signing) BulkSend(ctx context.Context, p authz.Principal, template string, rows []NewPackage) ([]BulkResult, error) {
-	if len(rows) == 0 || len(rows) > maxBulk {
-		return nil, errs.New(errs.Invalid, "bulk.size", "A bulk sending has from 1 to %d rows.", maxBulk).On("rows")
+	if len(rows) == 0 || len(rows) > MaxBulk {
+		return nil, BulkSize()
 	}
 	refused := errs.New(errs.Invalid, "bulk.rows", "Nothing was sent: some rows cannot be.").On("rows")
 	for i := range rows {
@@ -102,7 +107,7 @@ func (s *Signing) notReady(tx *db.Tx, pkg packageRow) (out []error) {
 		}
 	}
 	whole := s.readyToSend(tx, pkg)
-	if !errs.Is(whole, "package.no_document") && !errs.Is(whole, "package.no_signer") {
+	if !errs.Is(whole, "package.no_document") && !errs.Is(whole, "package.no_signer") && !errs.Is(whole, "role.no_approval") {
 		whole = nil // told role by role
 	}
 	add(whole)

@@ -76,8 +76,17 @@ type Ceremony struct {
 	Decline      Refusing
 	OptOut       Refusing
 	InPerson     bool // one device hosts several signers: see Signing.InPerson
-	Copies       bool // the visitor may download the documents as they are now
-	DrawnOnly    bool // a typed signature is refused ("mark.drawn_needed"): some block of the role demands a drawn one
+	Affidavits   Affidavits
+	// Handover is where the visitor may go on to once the role is signed; its Href is https, or empty: nothing is offered.
+	Handover  directory.Handover
+	Copies    bool // the visitor may download the documents as they are now
+	DrawnOnly bool // a typed signature is refused ("mark.drawn_needed"): some block of the role demands a drawn one
+}
+
+// Affidavits are what signers in person confirm; of neither there is one unless the package is signed in person.
+type Affidavits struct {
+	First  bool // before: the signer who takes the device confirms who he is
+	Second bool // at the signature: that he signs in the presence of the host
 }
 
 // Refusing is how a signer may say no: decline, or opt out of signing electronically.

@@ -29,12 +29,17 @@ func (s *Signing) Clone(ctx context.Context, p authz.Principal, id string, in Ne
 	if err != nil {
 		return "", err
 	}
-	if err = s.copyBlobs(ctx, c); err == nil {
+	err = s.copyBlobs(ctx, c)
+	gone := err != nil
+	if err == nil {
 		err = s.write(ctx, func(tx *db.Tx) error { return s.insertCopy(tx, p, c, files) })
+		gone = refusal(err)
 	}
-	if err != nil {
+	if gone {
 		s.discard(ctx, files)
 		s.remove(context.WithoutCancel(ctx), c.keys...)
+	}
+	if err != nil {
 		return "", err
 	}
 	return c.row.OuterID, nil
@@ -43,6 +48,7 @@ func (s *Signing) Clone(ctx context.Context, p authz.Principal, id string, in Ne
 // copying is a copy being made.
 type copying struct {
 	from      Package
+	fromID    string            // internal
 	in        NewPackage        // of the copy, its roles the union of both
 	renamed   map[string]string // outer ids of roles: the original's to the copy's
 	documents []copiedDocument
@@ -54,6 +60,7 @@ type copying struct {
 type copiedDocument struct {
 	Document
 	id                         string
+	presets                    map[string]*string // by approval/field, of fields that signers wrote over
 	fromOriginal, fromShown    string
 	originalBlob, shownBlobKey string
 }
@@ -63,18 +70,23 @@ func (s *Signing) copying(ctx context.Context, p authz.Principal, id string, in 
 	c := &copying{in: in, renamed: map[string]string{}}
 	var owner directory.User
 	var rows []documentRow
+	var presets map[string]map[string]*string
 	err := s.read(ctx, func(tx *db.Tx) error {
 		row, err := ofAccount(tx, p, id)
 		if err != nil {
 			return err
 		}
+		c.fromID = row.ID
 		if c.from, err = assemble(tx, row); err != nil {
 			return err
 		}
 		if rows, err = db.All[documentRow](tx, `select * from documents where package_id = $1 order by position, id`, row.ID); err != nil {
 			return err
 		}
-		if owner, err = directory.UserByID(tx, p.User); err != nil {
+		if owner, err = in.Sender.owner(tx, p); err != nil {
+			return err
+		}
+		if presets, err = presetsOf(tx, row.ID); err != nil {
 			return err
 		}
 		now, err := tx.Now()
@@ -98,7 +110,7 @@ func (s *Signing) copying(ctx context.Context, p authz.Principal, id string, in 
 		return nil, errs.New(errs.Invalid, "package.too_many_roles", "A package has at most %d roles.", maxRoles).On("roles")
 	}
 	for i, r := range rows {
-		d := copiedDocument{Document: c.from.Documents[i], id: secret.NewID(), fromOriginal: r.OriginalBlob, fromShown: r.ShownBlob}
+		d := copiedDocument{Document: c.from.Documents[i], id: secret.NewID(), presets: presets[r.ID], fromOriginal: r.OriginalBlob, fromShown: r.ShownBlob}
 		d.originalBlob = "documents/" + d.id + "/original.pdf"
 		d.shownBlobKey = d.originalBlob
 		if r.ShownBlob != r.OriginalBlob {
@@ -107,7 +119,29 @@ func (s *Signing) copying(ctx context.Context, p authz.Principal, id string, in 
 		c.documents = append(c.documents, d)
 	}
 	c.row = newPackageRow(p, c.in)
+	c.row.OwnerID = owner.ID
 	return c, nil
+}
+
+// presetsOf are what the sender had put into those fields of a package that signers wrote into, by document and
+// approval/field; also where he had put nothing.
+func presetsOf(tx *db.Tx, pkg string) (map[string]map[string]*string, error) {
+	type row struct {
+		DocumentID, Place string
+		Preset            *string
+	}
+	out := map[string]map[string]*string{}
+	for r, err := range db.Rows[row](tx, `select a.document_id, a.outer_id || '/' || f.outer_id as place, f.preset from fields f
+		join approvals a on a.id = f.approval_id where a.package_id = $1 and f.entered_by is not null`, pkg) {
+		if err != nil {
+			return nil, err
+		}
+		if out[r.DocumentID] == nil {
+			out[r.DocumentID] = map[string]*string{}
+		}
+		out[r.DocumentID][r.Place] = r.Preset
+	}
+	return out, nil
 }
 
 // inherit fills what was not given with the original's.
@@ -233,7 +267,7 @@ func (s *Signing) insertCopy(tx *db.Tx, p authz.Principal, c *copying, files []f
 	if err := insertPackage(tx, c.row); err != nil {
 		return err
 	}
-	if err := addRoles(tx, p, c.row, c.in.Roles); err != nil {
+	if err := addRoles(tx, p, c.row, c.in); err != nil {
 		return err
 	}
 	roles, err := roleIDs(tx, c.row.ID)
@@ -246,6 +280,9 @@ func (s *Signing) insertCopy(tx *db.Tx, p authz.Principal, c *copying, files []f
 		}
 	}
 	if err := addDocuments(tx, c.row, files); err != nil {
+		return err
+	}
+	if err := copySchedule(tx, c.fromID, c.row.ID); err != nil {
 		return err
 	}
 	kind := "package.cloned"
@@ -285,17 +322,17 @@ func (c *copying) insertDocument(tx *db.Tx, d copiedDocument, roles map[string]s
 		a.Role = c.renamed[a.Role]
 		a.Fields = slices.Clone(a.Fields)
 		for j := range a.Fields {
-			if a.Fields[j].EnteredBy != "" {
-				a.Fields[j].Value = nil
+			if preset, over := d.presets[a.OuterID+"/"+a.Fields[j].OuterID]; over {
+				a.Fields[j].Value = preset
 			}
 		}
 	}
 	return insertApprovals(tx, c.row.ID, d.id, approvals, roles)
 }
 
-// openRole is a role of which it is not said yet who plays it: of a template, or of the copy of one until it is edited.
+// openRole is a role of which it is not said yet who plays it: of a template, or of a draft until it is sent.
 func openRole(pkg packageRow, row roleRow, in NewSigner) (roleRow, error) {
-	if pkg.Type != Template && !in.Open {
+	if pkg.Type != Template && pkg.Status != Draft && !in.Open {
 		return row, errs.New(errs.Invalid, "role.one_signer", "A role has exactly one signer.").On("roles.signers")
 	}
 	row.Name = cmp.Or(row.Name, "Signer")

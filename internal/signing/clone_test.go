@@ -112,6 +112,62 @@ func TestCloneOfPackage(t *testing.T) {
 	})
 }
 
+// A copy has what the sender had put into a field, not what a signer wrote over it; the conditions, who sees which
+// document, what is to be attached, and the schedule of reminders.
+func TestCloneKeepsWhatTheSenderMade(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newWorld(t, d, directory.Link)
+		w.work()
+		r := john("r1")
+		r.Attachments = []signing.Attachment{{OuterID: "licence", Name: "Licence", Required: true}}
+		in := w.pack(false, r, john("r2"))
+		preset := "as I wrote it"
+		conditions := `[{"id":"1","condition":"document['doc'].field['set'].value == 'X'","action":"document['doc'].field['free'].required = true"}]`
+		in.Documents[0].Approvals[0].Fields = append(in.Documents[0].Approvals[0].Fields,
+			signing.Field{OuterID: "set", Type: "INPUT", Subtype: "TEXTFIELD", Value: &preset, Left: 100, Top: 500, Width: 100, Height: 20},
+			signing.Field{OuterID: "free", Type: "INPUT", Subtype: "TEXTFIELD", Conditions: []byte(conditions), Left: 100, Top: 530, Width: 100, Height: 20})
+		hidden := in.Documents[0]
+		hidden.OuterID, hidden.Name, hidden.Approvals = "second", "Second", []signing.Approval{block("s", "r2")}
+		in.Documents = append(in.Documents, hidden)
+		id, err := w.signing.Create(t.Context(), w.client, in)
+		check(t, err)
+		check(t, w.signing.Restrict(t.Context(), w.client, id, []signing.Viewers{{Document: "second", Roles: []string{"r2"}}}))
+		_, err = w.signing.SetReminders(t.Context(), w.client, id, signing.ReminderSchedule{StartDays: 3, EveryDays: 2, Most: 4})
+		check(t, err)
+		check(t, w.move(id, signing.Sent))
+		v := w.enter("r1@example.org")
+		l := w.take(v)
+		c, err := w.signing.Ceremony(t.Context(), v)
+		check(t, err)
+		for _, value := range []string{"over it", "and again"} {
+			for _, field := range []string{"set", "free"} {
+				check(t, w.signing.Fill(t.Context(), v, l.Epoch, c.Documents[0].ID+"/approval0/"+field, value))
+			}
+		}
+		copied, err := w.signing.Clone(t.Context(), w.client, id, signing.NewPackage{})
+		check(t, err)
+		p, err := w.signing.Get(t.Context(), w.client, copied)
+		check(t, err)
+		fields := p.Documents[0].Approvals[0].Fields
+		if len(fields) != 3 || fields[1].Value == nil || *fields[1].Value != preset || fields[2].Value != nil {
+			t.Errorf("fields %+v", fields)
+		}
+		if !strings.Contains(string(fields[2].Conditions), "['set']") {
+			t.Errorf("conditions %s", fields[2].Conditions)
+		}
+		if got := p.Documents[1]; !got.Restricted || len(got.Viewers) != 1 || got.Viewers[0] != "r2" || p.Documents[0].Restricted {
+			t.Errorf("%+v", got)
+		}
+		if a := p.Roles[1].Attachments; len(a) != 1 || !a[0].Required {
+			t.Errorf("attachments %+v", a)
+		}
+		schedule, err := w.signing.Reminders(t.Context(), w.client, copied)
+		if err != nil || schedule == nil || schedule.StartDays != 3 || schedule.EveryDays != 2 || schedule.Most != 4 || len(schedule.Reminders) != 0 {
+			t.Errorf("%+v, %v", schedule, err)
+		}
+	})
+}
+
 func TestBulkSend(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.Link)

@@ -7,14 +7,74 @@ import (
 	"countersign.dev/internal/db"
 )
 
-// The one form of condition and action that is obeyed (OneSpan Sign, conditional fields); others are only kept.
+// What is obeyed (OneSpan Sign, conditional fields): comparisons of values, joined by && and ||, and one switch.
 var (
-	conditionForm = regexp.MustCompile(`^\s*document\['([^']*)'\]\.field\['([^']*)'\]\.value\s*(==|!=)\s*'([^']*)'\s*$`)
-	actionForm    = regexp.MustCompile(`^\s*document\['([^']*)'\]\.field\['([^']*)'\]\.(disabled|required)\s*=\s*(true|false)\s*$`)
+	comparison    = regexp.MustCompile(`^\s*document\['([^']+)'\]\.field\['([^']+)'\]\.value\s*(==|!=)\s*(?:'([^']*)'|null)\s*`)
+	conditionJoin = regexp.MustCompile(`^(&&|\|\|)`)
+	actionForm    = regexp.MustCompile(`^\s*document\['([^']+)'\]\.field\['([^']+)'\]\.(disabled|required)\s*=\s*(true|false)\s*$`)
 )
 
 // place is a document and a field of it, by the ids the client gave.
 type place struct{ document, field string }
+
+// compared is one comparison of a field's value. A field without a value has the empty one, which is also null.
+type compared struct {
+	place
+	equal bool
+	value string
+}
+
+// condition holds when all comparisons of one of its alternatives do: && binds closer than ||.
+type condition [][]compared
+
+// readCondition reads a condition; ok is false for one that is not of the form that is obeyed.
+func readCondition(text string) (c condition, ok bool) {
+	all := []compared{}
+	for {
+		m := comparison.FindStringSubmatch(text)
+		if m == nil {
+			return nil, false
+		}
+		all = append(all, compared{place{m[1], m[2]}, m[3] == "==", m[4]})
+		text = text[len(m[0]):]
+		if text == "" {
+			return append(c, all), true
+		}
+		join := conditionJoin.FindString(text)
+		if join == "" {
+			return nil, false
+		}
+		if join == "||" {
+			c, all = append(c, all), []compared{}
+		}
+		text = text[len(join):]
+	}
+}
+
+// holds reports whether the condition holds. One that asks for a field that is not there does not.
+func (c condition) holds(fields map[place]fieldRow) bool {
+	held := false
+	for _, all := range c {
+		every := true
+		for _, term := range all {
+			f, known := fields[term.place]
+			if !known {
+				return false
+			}
+			every = every && (deref(f.Value) == term.value) == term.equal
+		}
+		held = held || every
+	}
+	return held
+}
+
+// ObeysCondition reports whether a condition and its action are of the form that is obeyed when signers fill in fields:
+// comparisons document['D'].field['F'].value == 'X' (or !=, or null), joined by && and ||, of which && binds closer;
+// and document['D'].field['F'].disabled = true (or required, or false).
+func ObeysCondition(condition, action string) bool {
+	_, ok := readCondition(condition)
+	return ok && actionForm.MatchString(action)
+}
 
 // turned are the fields, by internal id, that conditions switched, and to what.
 type turned struct{ disabled, required map[string]bool }
@@ -47,12 +107,9 @@ func conditionsOf(tx *db.Tx, pkg string) (turned, error) {
 		var all []struct{ Condition, Action string }
 		_ = json.Unmarshal([]byte(raw), &all)
 		for _, c := range all {
-			when, then := conditionForm.FindStringSubmatch(c.Condition), actionForm.FindStringSubmatch(c.Action)
-			if when == nil || then == nil {
-				continue
-			}
-			asked, known := fields[place{when[1], when[2]}]
-			if !known || (deref(asked.Value) == when[4]) != (when[3] == "==") {
+			when, ok := readCondition(c.Condition)
+			then := actionForm.FindStringSubmatch(c.Action)
+			if !ok || then == nil || !when.holds(fields) {
 				continue
 			}
 			target, known := fields[place{then[1], then[2]}]

@@ -42,23 +42,28 @@ func (s *Signing) Create(ctx context.Context, p authz.Principal, in NewPackage) 
 		if err := retry.Made(tx, row.OuterID); err != nil {
 			return err
 		}
+		owner, err := in.Sender.owner(tx, p)
+		if err != nil {
+			return err
+		}
+		row.OwnerID = owner.ID
 		if err := insertPackage(tx, row); err != nil {
 			return err
 		}
-		if err := addRoles(tx, p, row, in.Roles); err != nil {
+		if err := addRoles(tx, p, row, in); err != nil {
 			return err
 		}
 		if err := addDocuments(tx, row, files); err != nil {
 			return err
 		}
-		_, err := record(tx, audit.Event{Type: row.created(), Account: row.AccountID, Package: row.ID, Actor: by(tx, p)})
+		_, err = record(tx, audit.Event{Type: row.created(), Account: row.AccountID, Package: row.ID, Actor: by(tx, p)})
 		if err != nil || !in.Send {
 			return err
 		}
 		return s.send(tx, p, row)
 	})
 	if err != nil {
-		s.discard(ctx, files)
+		s.discardRefused(ctx, err, files)
 		return "", err
 	}
 	return row.OuterID, nil

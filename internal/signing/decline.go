@@ -42,7 +42,7 @@ func (s *Signing) refuseToSign(ctx context.Context, v Visit, epoch int64, to Sta
 		if at, err = s.holding(tx, v, epoch); err != nil {
 			return err
 		}
-		if err := at.pkg.refusing(to).takes(reason); err != nil {
+		if err := at.offers(tx, to, reason); err != nil {
 			return err
 		}
 		name, err := at.signingName(tx)
@@ -63,12 +63,16 @@ func (s *Signing) refuseToSign(ctx context.Context, v Visit, epoch int64, to Sta
 // refusalEvents are the audit events of the two ways to say no.
 var refusalEvents = map[Status]string{Declined: "role.declined", OptedOut: "package.opted_out"}
 
-// refusing is how signers of a package may say no.
-func (p packageRow) refusing(to Status) Refusing {
+// offers refuses one of the two ways to say no where the sender does not offer it, or not for this reason.
+func (at spot) offers(tx *db.Tx, to Status, reason string) error {
 	if to == OptedOut {
-		return p.ceremony().optOut()
+		return at.pkg.ceremony().optOut().takes(reason)
 	}
-	return p.ceremony().decline()
+	how, err := at.decline(tx)
+	if err != nil {
+		return err
+	}
+	return how.takes(reason)
 }
 
 // takes refuses what the sender does not offer, and a reason that is none of his where he takes no others.
@@ -145,8 +149,11 @@ func (s *Signing) tellRefused(tx *db.Tx, pkg packageRow, role roleRow, r Refusal
 	return nil
 }
 
-// declineByAPI is the vendor's way: a client declines or opts out for a role. A signer session can do so for its own role alone.
-func (s *Signing) declineByAPI(tx *db.Tx, p authz.Principal, pkg packageRow, c Change) error {
+// declineByAPI is the vendor's way: a client declines or opts out for a role. Who signs for it, with a signer's session or
+// as its user, does so through the lease and as the sender offers it; the package's owner and the managers of his account
+// may for anybody, and the trail says who did. Conflict "lease.held", "role.waiting"; Denied "package.not_owner".
+// last is where who signs stands.
+func (s *Signing) declineByAPI(tx *db.Tx, p authz.Principal, pkg packageRow, c Change, last *spot) error {
 	reason := strings.TrimSpace(c.DeclineReason)
 	if err := declineReason(reason); err != nil {
 		return err
@@ -159,20 +166,57 @@ func (s *Signing) declineByAPI(tx *db.Tx, p authz.Principal, pkg packageRow, c C
 	if err != nil {
 		return orUnknown(err, "role", c.DeclineRole)
 	}
-	r, event := Refusal{By: role.signerName(), Email: role.Email, Role: role.OuterID, Reason: reason},
-		audit.Event{Type: refusalEvents[c.Status], Account: pkg.AccountID, Package: pkg.ID, Role: role.ID, Actor: by(tx, p)}
-	if p.Kind == authz.Signer {
-		at, err := s.signerSpot(tx, p)
-		if err != nil {
-			return err
-		}
-		if err := pkg.refusing(c.Status).takes(reason); err != nil {
-			return err
-		}
-		r.By, r.Email, event = at.me.Name, at.me.Email, at.event(event.Type)
-	}
-	if _, err := record(tx, event); err != nil {
+	at, own, err := s.ownSpot(tx, p, pkg, role)
+	if err != nil {
 		return err
 	}
-	return s.endRefused(tx, pkg, role, c.Status, r)
+	if own {
+		*last = at
+		return s.declineOwn(tx, at, c.Status, reason)
+	}
+	if err := ownersOnly(tx, p, pkg); err != nil {
+		return err
+	}
+	e := audit.Event{Type: refusalEvents[c.Status], Account: pkg.AccountID, Package: pkg.ID, Role: role.ID, Actor: by(tx, p),
+		Personal: map[string]string{"to_name": role.signerName(), "to_email": role.Email}}
+	if _, err := record(tx, e); err != nil {
+		return err
+	}
+	return s.endRefused(tx, pkg, role, c.Status, Refusal{By: e.Actor.Name + " for " + role.signerName(), Email: e.Actor.Email,
+		Role: role.OuterID, Reason: reason})
+}
+
+// ownSpot is where the caller stands if he is one of those who sign for a role.
+func (s *Signing) ownSpot(tx *db.Tx, p authz.Principal, pkg packageRow, role roleRow) (at spot, own bool, err error) {
+	if p.Kind == authz.Signer {
+		at, err = s.signerSpot(tx, p)
+		return at, err == nil, err
+	}
+	persons, err := personsOf(tx, role)
+	if err != nil || p.User == "" {
+		return at, false, err
+	}
+	i := slices.IndexFunc(persons, func(who roleMember) bool { return deref(who.User) == p.User })
+	if i < 0 {
+		return at, false, nil
+	}
+	at = spot{how: byAPI, client: p.Client}
+	if at.me, err = ensureInvitee(tx, pkg, role, persons[i].invited); err != nil {
+		return at, false, err
+	}
+	return at, true, at.load(tx)
+}
+
+// declineOwn is the act of the holder of the lease.
+func (s *Signing) declineOwn(tx *db.Tx, at spot, to Status, reason string) error {
+	if err := at.offers(tx, to, reason); err != nil {
+		return err
+	}
+	if err := at.takeByAPI(tx); err != nil {
+		return err
+	}
+	if _, err := record(tx, at.event(refusalEvents[to])); err != nil {
+		return err
+	}
+	return s.endRefused(tx, at.pkg, at.role, to, Refusal{By: at.me.Name, Email: at.me.Email, Role: at.role.OuterID, Reason: reason})
 }

@@ -16,10 +16,21 @@
 //	soft, hard ──finish later, lapse, void──▶ free
 //	soft, hard ──taken over by the same member──▶ same stage, next epoch
 //
+// Each arrow is an audit event, and a callback to who wants it, and so is what
+// was refused for want of the lease. A beat is an event only when it renews a lease
+// that was idle: soft, or without a beat for more than half its length. A lapse is
+// found by a job that is due when the lease ends, or by whoever takes it before.
+//
 // One conditional update on the role's row decides who holds it, measured by the
 // database's clock. Every write of the ceremony carries the epoch; a stale one
 // changes nothing. An act that decides on several rows locks the package's row
 // first. Lock order: package, role, member.
+//
+// # Who signs by API
+//
+// A program signs for the user it acts as, or for the signer whose session it made.
+// For a role of a group whose account demands a code "always" it cannot: nobody has
+// proved a mailbox, and no application answers for a member there.
 //
 // # Reminders
 //

@@ -106,6 +106,13 @@ func (s *Signing) discard(ctx context.Context, files []file) {
 	}
 }
 
+// discardRefused is discard after an act that failed with err. After a fault nobody knows whether the rows stand: the files stay.
+func (s *Signing) discardRefused(ctx context.Context, err error, files []file) {
+	if refusal(err) {
+		s.discard(ctx, files)
+	}
+}
+
 func (s *Signing) remove(ctx context.Context, keys ...string) {
 	for _, key := range keys {
 		if err := s.Blobs.Delete(ctx, key); err != nil {
@@ -248,7 +255,7 @@ func (s *Signing) AddDocuments(ctx context.Context, p authz.Principal, pkg strin
 		return nil
 	})
 	if err != nil {
-		s.discard(ctx, files)
+		s.discardRefused(ctx, err, files)
 		return nil, err
 	}
 	return s.added(ctx, p, pkg, files)

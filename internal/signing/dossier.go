@@ -45,7 +45,7 @@ func (s *Signing) dossier(tx *db.Tx, pkg packageRow, docs []documentRow, signatu
 
 // documentEvidence is a document with the hash of every page image that those who signed it were shown.
 func documentEvidence(tx *db.Tx, row documentRow) (evidence.Document, error) {
-	doc := evidence.Document{Name: row.Name, Pages: len(row.Pages.V)}
+	doc := evidence.Document{ID: row.ID, Name: row.Name, Pages: len(row.Pages.V)}
 	hash, err := hex.DecodeString(row.SHA256)
 	if err != nil {
 		return doc, err
@@ -77,12 +77,7 @@ func signatureEvidence(tx *db.Tx, rows []signatureRow) ([]evidence.Signature, er
 		if err != nil {
 			return nil, err
 		}
-		signed, err := db.All[string](tx, `select distinct d.name from approvals a join documents d on d.id = a.document_id
-			where a.role_id = $1 and a.signed_ms is not null order by d.name`, r.RoleID)
-		if err != nil {
-			return nil, err
-		}
-		seen, err := db.One[int](tx, `select count(distinct document_id || ' ' || cast(page as text)) from page_views where invitee_id = $1`, r.InviteeID)
+		in, names, seen, err := signedIn(tx, r)
 		if err != nil {
 			return nil, err
 		}
@@ -92,9 +87,33 @@ func signatureEvidence(tx *db.Tx, rows []signatureRow) ([]evidence.Signature, er
 		}
 		out = append(out, evidence.Signature{Name: r.Name, Email: r.Email, EmailIsAlias: r.Email != mailbox, Group: r.GroupName, Role: role,
 			Signed: db.Time(r.SignedMs), IP: r.IP, UserAgent: r.UserAgent, Identified: r.Identified,
-			ID: audit.ShortID(r.EventID), EventID: r.EventID, Documents: signed, PagesSeen: seen})
+			ID: audit.ShortID(r.EventID), EventID: r.EventID, Documents: names, PagesSeen: seen, In: in})
 	}
 	return out, nil
+}
+
+// signedIn is what a signer did with each document, the names of those he signed, and how many pages he was shown in all.
+func signedIn(tx *db.Tx, r signatureRow) (in []evidence.SignedIn, names []string, seen int, err error) {
+	type row struct {
+		ID, Name string
+		Signed   bool
+		Seen     int
+	}
+	for d, err := range db.Rows[row](tx, `select d.id, d.name,
+			exists (select 1 from approvals a where a.document_id = d.id and a.role_id = $2 and a.signed_ms is not null) as signed,
+			(select count(distinct v.page) from page_views v where v.document_id = d.id and v.invitee_id = $3) as seen
+		from documents d where d.package_id = $1 order by d.name, d.position`,
+		r.PackageID, r.RoleID, r.InviteeID) {
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		seen += d.Seen
+		in = append(in, evidence.SignedIn{Document: d.ID, Signed: d.Signed, PagesSeen: d.Seen})
+		if d.Signed {
+			names = append(names, d.Name)
+		}
+	}
+	return in, names, seen, nil
 }
 
 // eventEvidence is an audit event as the evidence shows it.
@@ -107,7 +126,7 @@ func eventEvidence(r audit.Record) evidence.Event {
 		name, r.Origin = "Countersign", audit.Origin{} // the act that made it do so came from somewhere, it did not
 	}
 	e := evidence.Event{At: r.At, Type: r.Type, Actor: name, Email: r.Actor.Email, Group: r.Actor.Group, IP: r.Origin.IP,
-		ID: audit.ShortID(r.ID)}
+		ID: audit.ShortID(r.ID), Document: r.Document}
 	if to := r.Personal["to_name"]; to != "" {
 		e.Target = to
 	}

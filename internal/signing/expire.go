@@ -13,6 +13,7 @@ import (
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
 	"countersign.dev/internal/jobs"
+	"countersign.dev/internal/mail"
 )
 
 // expiryJob is the payload of the job that looks at a package when its time is up. A package that was given another
@@ -31,22 +32,6 @@ func wholeSeconds(t time.Time) *int64 {
 	return &ms
 }
 
-// defaultDays is after how many days a package expires when its sender gave no time but wants one
-// (OneSpan Sign, package settings: defaultTimeBasedExpiry, remainingDays); 0 is never.
-func (p packageRow) defaultDays() int64 {
-	var in struct {
-		Ceremony struct {
-			DefaultTimeBasedExpiry bool
-			RemainingDays          int64
-		}
-	}
-	_ = json.Unmarshal([]byte(p.Settings), &in)
-	if !in.Ceremony.DefaultTimeBasedExpiry || in.Ceremony.RemainingDays < 1 {
-		return 0
-	}
-	return min(in.Ceremony.RemainingDays, 36500)
-}
-
 // planExpiry queues the end of a package that is being sent, or that was given another time while it is being signed.
 // The package's own settings count before the account's usual time, and nothing goes beyond the account's most.
 // Invalid "package.due_past", "package.due_far".
@@ -60,7 +45,7 @@ func planExpiry(tx *db.Tx, pkg packageRow) error {
 		return err
 	}
 	most := int64(account.Most)
-	days := cmp.Or(pkg.defaultDays(), int64(account.Usual), most)
+	days := cmp.Or(pkg.ceremony().defaultDays(), int64(account.Usual), most)
 	if most > 0 {
 		days = min(days, most)
 	}
@@ -111,7 +96,26 @@ func (s *Signing) expire(ctx context.Context, payload []byte) error {
 		if err := voidLeases(tx, pkg, "expired"); err != nil {
 			return err
 		}
-		_, err = record(tx, audit.Event{Type: "package.expired", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.System})
-		return err
+		if _, err = record(tx, audit.Event{Type: "package.expired", Account: pkg.AccountID, Package: pkg.ID, Actor: audit.System}); err != nil {
+			return err
+		}
+		return s.tellExpired(tx, pkg)
 	})
+}
+
+// tellExpired mails the sender who has not signed in time. Those who were asked are not told: their links say it.
+func (s *Signing) tellExpired(tx *db.Tx, pkg packageRow) error {
+	sender, err := directory.UserByID(tx, pkg.OwnerID)
+	if err != nil {
+		return err
+	}
+	roles, err := db.All[roleRow](tx, `select * from roles where package_id = $1 and state = 'open' order by position`, pkg.ID)
+	if err != nil {
+		return err
+	}
+	notice := mail.ExpiredNotice{Person: sender.Name(), Package: pkg.Name, Due: db.Time(*pkg.DueMs)}
+	for _, r := range roles {
+		notice.Waiting = append(notice.Waiting, r.signerName())
+	}
+	return s.Post.Send(tx, mail.Message{To: mail.Address{Name: sender.Name(), Email: sender.Email}, Account: pkg.AccountID, Package: pkg.ID, Data: notice})
 }

@@ -99,7 +99,7 @@ func (x *extraction) wanted(roles []extractRole) (w pdf.Wanted, err error) {
 		case AcroFields:
 			w.Fields = true
 		case TextTags:
-			w.Tags = true
+			w.Tags, w.Erase = true, true
 		default:
 			return w, errs.New(errs.Invalid, "document.extraction", "The kind of extraction %q is neither %s nor %s.", clip(kind, 32), AcroFields, TextTags).
 				On("extractionTypes")

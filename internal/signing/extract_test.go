@@ -151,6 +151,36 @@ func TestExtractedTags(t *testing.T) {
 	})
 }
 
+// The text of tags that became fields is not seen on the page that is shown; other text,
+// and tags of roles the package does not have, are.
+func TestExtractedTagsAreErased(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newWorld(t, d, "")
+		for _, c := range []struct {
+			kinds []string
+			lines []string
+			same  bool // as a page without tags of known roles
+		}{
+			{[]string{"TEXT_TAGS"}, []string{"", "{{esl:Nobody:signature}}", "plain"}, true},
+			{[]string{"ACROFIELDS"}, []string{"", "{{esl:Nobody:signature}}", "plain"}, false},
+		} {
+			var images [2][]byte
+			for i, first := range []string{"{{esl:Buyer:signature}}", ""} {
+				c.lines[0] = first
+				pkg, err := w.signing.Create(t.Context(), w.client, signing.NewPackage{Name: "Sale",
+					Roles:     []signing.NewRole{{OuterID: "role1", Name: "Buyer", Signer: signing.NewSigner{Email: "b@example.com", FirstName: "Bo", LastName: "Buyer"}}},
+					Documents: []signing.NewDocument{{OuterID: "doc", Name: "Agreement", PDF: formPaper(c.lines), Extract: true, Extraction: c.kinds}}})
+				check(t, err)
+				images[i], err = w.signing.PagePNG(t.Context(), w.client, pkg, "doc", 0)
+				check(t, err)
+			}
+			if bytes.Equal(images[0], images[1]) != c.same {
+				t.Errorf("%v: the pages are equal: %v", c.kinds, !c.same)
+			}
+		}
+	})
+}
+
 func TestExtractionRefusals(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, "")

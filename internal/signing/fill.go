@@ -45,6 +45,9 @@ func (s *Signing) Fill(ctx context.Context, v Visit, epoch int64, field, value s
 	})
 }
 
+// enterValue writes a value $2 of an invitee $3 into field $1. What the sender had put there is kept beside it.
+const enterValue = `update fields set preset = case when entered_by is null then value else preset end, value = $2, entered_by = $3 where id = $1`
+
 // fill keeps a value of the visitor's. The chosen one of a group of radio buttons clears the others.
 func (s *Signing) fill(tx *db.Tx, at spot, row fieldRow, value string) error {
 	if err := s.checkValue(value); err != nil {
@@ -60,8 +63,17 @@ func (s *Signing) fill(tx *db.Tx, at spot, row fieldRow, value string) error {
 		}
 		return blame(errs.New(errs.Invalid, "field.read_only", "This field cannot be changed."), row)
 	}
-	if _, err = tx.Exec(`update fields set value = $2, entered_by = $3 where id = $1`, row.ID, value, at.me.ID); err != nil || value != Checked {
+	if _, err = tx.Exec(enterValue, row.ID, value, at.me.ID); err != nil {
 		return err
+	}
+	if value != deref(row.Value) {
+		if err := voidAcceptances(tx, at.pkg, "filled", `a.role_id = $1
+			and a.document_id = (select b.document_id from approvals b where b.id = $2)`, at.role.ID, row.ApprovalID); err != nil {
+			return err
+		}
+	}
+	if value != Checked {
+		return nil
 	}
 	return at.chosen(tx, row)
 }
@@ -93,7 +105,7 @@ func (at spot) chosen(tx *db.Tx, row fieldRow) error {
 		if other.ID == row.ID || deref(other.Value) == "" {
 			continue
 		}
-		if _, err := tx.Exec(`update fields set value = '', entered_by = $2 where id = $1`, other.ID, at.me.ID); err != nil {
+		if _, err := tx.Exec(enterValue, other.ID, "", at.me.ID); err != nil {
 			return err
 		}
 	}

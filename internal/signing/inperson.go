@@ -3,16 +3,40 @@ package signing
 import (
 	"context"
 	"strings"
+	"time"
 
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
 )
 
-// hosted finds out whether the visitor was handed the device of a host who proved himself on it.
-func (at *spot) hosted(tx *db.Tx, ask proof) (bool, error) {
+// How long a hand-over of a device holds.
+const (
+	handedFor = 30 * time.Minute // since the last act of who has it
+	seenFor   = 2 * time.Minute  // since his signature, for the page that says so and leads back to the host
+)
+
+// hosted finds out whether the visitor was handed this device by a host who proved himself on it. It holds on the device
+// alone, while he acts, and after his signature only for looking. Members who must prove their mailbox each time do so here too.
+func (at *spot) hosted(tx *db.Tx, device func(*db.Tx, string) (string, error), ask proof, look bool) (bool, error) {
+	if at.identification() == directory.Always {
+		return false, nil
+	}
+	here, err := device(tx, at.browser)
+	if errs.KindOf(err) == errs.Unauthenticated {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	seen := time.Duration(0)
+	if look {
+		seen = seenFor
+	}
 	hosts, err := db.All[inviteeRow](tx, `select i.* from hosted h join invitees i on i.id = h.host_id
-		where h.invitee_id = $1 order by i.id`, at.me.ID)
+		where h.invitee_id = $1 and h.device = $2 and h.last_ms > clock_ms() - $3
+			and (h.ended_ms is null or h.ended_ms > clock_ms() - $4) order by i.id`,
+		at.me.ID, here, handedFor.Milliseconds(), seen.Milliseconds())
 	if err != nil {
 		return false, err
 	}
@@ -78,7 +102,7 @@ func (at spot) hosts() error {
 		return errs.New(errs.Conflict, "package.not_in_person", "Every signer of this package signs on a device of his own.")
 	}
 	if at.pkg.Status != Sent || at.pkg.Trashed {
-		return errs.New(errs.Conflict, "package.closed", "This package is no longer being signed.").With("status", string(at.pkg.Status))
+		return closedPackage(at.pkg)
 	}
 	return nil
 }
@@ -90,18 +114,23 @@ type presence struct {
 	invited invited
 }
 
-// present are all who sign, each member of a group by himself.
+// present are all who sign, each member of a group by himself; the package's owner not where its settings hide him
+// from others.
 func (at spot) present(tx *db.Tx) (out []presence, err error) {
 	roles, err := db.All[roleRow](tx, `select * from roles where package_id = $1 and state <> 'viewer' order by sequence, position`, at.pkg.ID)
 	if err != nil {
 		return nil, err
 	}
+	hidden := at.pkg.ceremony().HidePackageOwnerInPerson
 	for _, r := range roles {
 		persons, err := personsOf(tx, r)
 		if err != nil {
 			return nil, err
 		}
 		for _, who := range persons {
+			if hidden && deref(who.User) == at.pkg.OwnerID && who.Email != at.me.Email {
+				continue
+			}
 			p := presence{InPersonSigner: InPersonSigner{ID: r.OuterID, Name: who.Name}, role: r, invited: who.invited}
 			if r.isGroup() {
 				p.ID, p.Group = r.OuterID+"/"+who.id, r.FirstName
@@ -146,7 +175,10 @@ func personsOf(tx *db.Tx, r roleRow) ([]roleMember, error) {
 }
 
 // HandOver hands the visitor's device to another signer; signer is an InPersonSigner's ID. Who takes it confirmed on
-// the page who he is. His page is at the handle, in the same browser. NotFound "role.unknown"; errors of InPerson.
+// the page who he is. His page is at the handle, in the same browser, for 30 minutes after his last act, until he signs
+// or the device is back with its host or with a third. A member who must prove his mailbox each time is asked for the
+// code there. Hosts are the package's owner and signers whose turn it is or was. NotFound "role.unknown"; Conflict
+// "role.waiting"; errors of InPerson.
 func (s *Signing) HandOver(ctx context.Context, v Visit, signer string) (handle string, err error) {
 	err = s.write(ctx, func(tx *db.Tx) error {
 		at, err := s.visit(tx, v)
@@ -156,18 +188,44 @@ func (s *Signing) HandOver(ctx context.Context, v Visit, signer string) (handle 
 		if err := at.hosts(); err != nil {
 			return err
 		}
-		if handle, err = at.handOver(tx, signer); err != nil {
+		if err := at.mayHost(tx); err != nil {
 			return err
 		}
-		return nil
+		handle, err = s.handOver(tx, at, signer)
+		return err
 	})
 	return handle, err
 }
 
-func (at spot) handOver(tx *db.Tx, signer string) (string, error) {
+// mayHost refuses (Conflict "role.waiting", "role.viewer") who lends a device before it is his turn.
+func (at spot) mayHost(tx *db.Tx) error {
+	if at.how == inPerson || deref(at.me.UserID) == at.pkg.OwnerID || at.role.State == signed {
+		return nil
+	}
+	if at.role.State == viewer {
+		return at.over(tx)
+	}
+	waits, err := at.othersFirst(tx)
+	if err == nil && waits && at.role.Sequence > 0 {
+		err = errs.New(errs.Conflict, "role.waiting", "Others sign first. You get a message when it is your turn.")
+	}
+	return err
+}
+
+// returned ends the hand-overs of a host's device: it is in one pair of hands.
+func returned(tx *db.Tx, host, device string) error {
+	_, err := tx.Exec(`delete from hosted where host_id = $1 and device = $2`, host, device)
+	return err
+}
+
+func (s *Signing) handOver(tx *db.Tx, at spot, signer string) (string, error) {
 	host := at.me // whose device it is: the visitor's, or his who handed it to him
 	if at.how == inPerson {
 		host = at.host
+	}
+	device, err := s.Authn.Device(tx, at.browser)
+	if err != nil {
+		return "", err
 	}
 	present, err := at.present(tx)
 	if err != nil {
@@ -178,19 +236,32 @@ func (at spot) handOver(tx *db.Tx, signer string) (string, error) {
 			continue
 		}
 		to, err := ensureInvitee(tx, at.pkg, p.role, p.invited)
-		if err != nil || to.ID == host.ID {
-			return to.Handle, err
-		}
-		added, err := tx.Exec(`insert into hosted (invitee_id, host_id) values ($1, $2) on conflict do nothing`, to.ID, host.ID)
-		if err != nil || added == 0 {
-			return to.Handle, err
-		}
-		there := spot{me: to, browser: at.browser, host: host, how: inPerson}
-		if err := there.load(tx); err != nil {
+		if err != nil {
 			return "", err
 		}
-		_, err = record(tx, there.event("device.handed_over"))
-		return to.Handle, err
+		if err := returned(tx, host.ID, device); err != nil || to.ID == host.ID {
+			return to.Handle, err
+		}
+		return to.Handle, s.handTo(tx, at, spot{me: to, browser: at.browser, host: host, how: inPerson}, device)
 	}
 	return "", orUnknown(db.ErrNone, "role", signer)
+}
+
+// handTo notes who has the host's device now.
+func (s *Signing) handTo(tx *db.Tx, at, there spot, device string) error {
+	if err := there.load(tx); err != nil {
+		return err
+	}
+	if there.identification() == directory.Always { // his browser as well, but nobody's word: he gets a code
+		there.how = ""
+		if _, err := s.Authn.Enter(tx, at.browser, there.person(), at.pkg.ID, false); err != nil {
+			return err
+		}
+	} else if _, err := tx.Exec(`insert into hosted (invitee_id, host_id, device, last_ms) values ($1, $2, $3, clock_ms())
+		on conflict (invitee_id, host_id) do update set device = excluded.device, last_ms = excluded.last_ms, ended_ms = null`,
+		there.me.ID, there.host.ID, device); err != nil {
+		return err
+	}
+	_, err := record(tx, there.event("device.handed_over", "host", there.host.Name))
+	return err
 }

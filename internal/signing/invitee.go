@@ -2,8 +2,10 @@ package signing
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"countersign.dev/internal/audit"
 	"countersign.dev/internal/db"
@@ -89,12 +91,52 @@ const (
 	handleSize = 16 // bytes of a handle; useless without the browser's cookie
 )
 
-// ensureInvitee finds or makes the invitee.
+// ensureInvitee finds or makes the invitee. An address that another user had before is asked anew: what that one was
+// given stays his and is of no use (attack T4).
 func ensureInvitee(tx *db.Tx, pkg packageRow, r roleRow, who invited) (inviteeRow, error) {
+	row, err := upsertInvitee(tx, pkg, r, who)
+	if !errors.Is(err, db.ErrNone) {
+		return row, err
+	}
+	if err := retireInvitee(tx, pkg, r, who.Email); err != nil {
+		return row, err
+	}
+	return upsertInvitee(tx, pkg, r, who)
+}
+
+// upsertInvitee is db.ErrNone where the address is another user's.
+func upsertInvitee(tx *db.Tx, pkg packageRow, r roleRow, who invited) (inviteeRow, error) {
 	return db.One[inviteeRow](tx, `insert into invitees (id, handle, role_id, package_id, account_id, user_id, email, name, watching)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, false)
-		on conflict (role_id, email) do update set name = excluded.name, user_id = excluded.user_id returning *`,
+		on conflict (role_id, email) do update set name = excluded.name, user_id = excluded.user_id
+			where invitees.user_id is null or invitees.user_id = excluded.user_id returning *`,
 		secret.NewID(), secret.Token(handleSize), r.ID, pkg.ID, pkg.AccountID, who.User, who.Email, who.Name)
+}
+
+// retired begins what stands in the place of the address of an invitee who has it no more; no mail goes there.
+const retired = "moved:"
+
+// retireInvitee takes an address away from the invitee of a role who had it: his links are dead, and his lease ends.
+func retireInvitee(tx *db.Tx, pkg packageRow, r roleRow, email string) error {
+	if _, err := tx.Exec(`update roles set epoch = epoch where id = $1`, r.ID); err != nil { // before the person's row, as everywhere
+		return err
+	}
+	old, err := db.One[inviteeRow](tx, `update invitees set email = '`+retired+`' || id, waiting_ms = null, watching = false
+		where role_id = $1 and email = $2 returning *`, r.ID, email)
+	if errors.Is(err, db.ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`delete from links where invitee_id = $1`, old.ID); err != nil {
+		return err
+	}
+	now, err := db.One[roleRow](tx, `select * from roles where id = $1`, r.ID)
+	if err != nil || deref(now.Holder) != old.ID {
+		return err
+	}
+	return voidLease(tx, pkg, r.ID, "member.moved")
 }
 
 // newLink makes a personal link, or the whole group's when invitee is nil. Only its hash is kept,
@@ -194,7 +236,9 @@ func followersOf(tx *db.Tx, pkg string) ([]inviteeRow, error) {
 		}
 	}
 	all, err := db.All[inviteeRow](tx, `select * from invitees where package_id = $1 order by id`, pkg)
-	return slices.DeleteFunc(all, func(who inviteeRow) bool { return !asked[who.RoleID](who) }), err
+	return slices.DeleteFunc(all, func(who inviteeRow) bool {
+		return strings.HasPrefix(who.Email, retired) || !asked[who.RoleID](who)
+	}), err
 }
 
 // askedFor reads who may follow a role: everybody who was asked, of a group only those who are

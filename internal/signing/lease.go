@@ -11,8 +11,10 @@ import (
 	"countersign.dev/internal/errs"
 )
 
-// beingSigned is the condition on a role that its package is being signed.
-const beingSigned = `exists (select 1 from packages p where p.id = roles.package_id and p.status = 'SENT' and not p.trashed)`
+// beingSigned is the condition on a role that its package is being signed: it was sent, and its time is not up. (The job
+// that makes it EXPIRED may come later.)
+const beingSigned = `exists (select 1 from packages p where p.id = roles.package_id and p.status = 'SENT' and not p.trashed
+	and (p.due_ms is null or p.due_ms > clock_ms()))`
 
 // held is the condition that invitee $2 holds role $1 at epoch $3.
 const held = `id = $1 and holder = $2 and epoch = $3 and state = 'open' and expires_ms > clock_ms() and ` + beingSigned
@@ -29,6 +31,11 @@ func (s *Signing) Take(ctx context.Context, v Visit) (Lease, error) {
 		}
 		if lease, err = at.take(tx); err != nil {
 			return err
+		}
+		if lease.Stage == Soft { // one taken over keeps its end, and the look at it
+			if err = lookLater(tx, at.role.ID, 0, at.account.Settings.SoftLease); err != nil {
+				return err
+			}
 		}
 		name, err := at.signingName(tx)
 		if err != nil {
@@ -189,11 +196,18 @@ func (at spot) over(tx *db.Tx) error {
 		return or(err, errs.New(errs.Conflict, "role.signed", "%s has signed already.", by).
 			With("by", by).With("at", instant(at.role.SignedMs).Format(time.RFC3339)))
 	case at.pkg.Status != Sent || at.pkg.Trashed:
-		return errs.New(errs.Conflict, "package.closed", "This package is no longer being signed.").With("status", string(at.pkg.Status))
+		return closedPackage(at.pkg)
 	case at.role.State == viewer:
 		return errs.New(errs.Conflict, "role.viewer", "There is nothing for you to sign in this package.")
+	case at.pkg.DueMs == nil:
+		return nil
 	}
-	return nil
+	now, err := tx.Now()
+	if err == nil && *at.pkg.DueMs <= now.UnixMilli() {
+		at.pkg.Status = Expired
+		err = closedPackage(at.pkg)
+	}
+	return err
 }
 
 // heldBy is the refusal that names the holder (rule 2).
@@ -243,6 +257,24 @@ func voidLeases(tx *db.Tx, pkg packageRow, reason string) error {
 		}
 	}
 	return nil
+}
+
+// voidLease ends the lease of one role, whoever holds it.
+func voidLease(tx *db.Tx, pkg packageRow, role, reason string) error {
+	r, err := db.One[roleRow](tx, `update roles set epoch = epoch where id = $1 returning *`, role)
+	if err != nil || r.Holder == nil || r.State != open {
+		return err
+	}
+	name, err := inviteeName(tx, *r.Holder)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`update roles set holder = null, stage = '' where id = $1`, role); err != nil {
+		return err
+	}
+	_, err = record(tx, audit.Event{Type: "lease.voided", Account: pkg.AccountID, Package: pkg.ID, Role: role, Actor: audit.System,
+		Detail: map[string]string{"reason": reason, "epoch": strconv.FormatInt(r.Epoch, 10)}, Personal: map[string]string{"holder": name}})
+	return err
 }
 
 func stale(detail string) error {
@@ -299,19 +331,14 @@ func (at spot) whyStale(tx *db.Tx) error {
 
 // Beat renews the lease: somebody was active on the signing page (rule 3). The first
 // one makes a soft lease hard. While others wait nobody holds longer than MaxHold in a row.
+// A lease that was idle, soft or without a beat for more than half its length, is recorded as renewed.
 func (s *Signing) Beat(ctx context.Context, v Visit, epoch int64) (lease Lease, err error) {
 	err = s.write(ctx, func(tx *db.Tx) error {
 		at, err := s.visit(tx, v)
 		if err != nil {
 			return err
 		}
-		set := at.account.Settings
-		row, err := db.One[roleRow](tx, `update roles set stage = 'hard', expires_ms = case
-				when taken_ms + $5 < clock_ms() + $4 and exists (select 1 from invitees i
-					where i.role_id = roles.id and i.id <> roles.holder and i.waiting_ms is not null)
-				then taken_ms + $5 else clock_ms() + $4 end
-			where `+held+` returning *`,
-			at.role.ID, at.me.ID, epoch, set.HardLease.Milliseconds(), set.MaxHold.Milliseconds())
+		row, err := at.renew(tx, epoch)
 		if errors.Is(err, db.ErrNone) {
 			return at.whyStale(tx)
 		}
@@ -325,15 +352,39 @@ func (s *Signing) Beat(ctx context.Context, v Visit, epoch int64) (lease Lease, 
 	return lease, err
 }
 
+// renewedUntil is when a lease ends that is renewed now, of length $4 and at most $5 in a row while others wait.
+const renewedUntil = `case when taken_ms + $5 < clock_ms() + $4 and exists (select 1 from invitees i
+		where i.role_id = roles.id and i.id <> roles.holder and i.waiting_ms is not null)
+	then taken_ms + $5 else clock_ms() + $4 end`
+
+// wasIdle is the condition that the renewal is one from idle.
+const wasIdle = `(stage = 'soft' or ` + renewedUntil + ` - expires_ms > $4 / 2)`
+
+// renew renews the visitor's lease. Each of its statements is conditional, so that of two beats at once one finds it
+// idle; the usual beat is the first statement alone.
+func (at spot) renew(tx *db.Tx, epoch int64) (roleRow, error) {
+	set := at.account.Settings
+	for _, idle := range []bool{false, true, false} {
+		condition := `not ` + wasIdle
+		if idle {
+			condition = wasIdle
+		}
+		row, err := db.One[roleRow](tx, `update roles set stage = 'hard', expires_ms = `+renewedUntil+` where `+held+` and `+condition+` returning *`,
+			at.role.ID, at.me.ID, epoch, set.HardLease.Milliseconds(), set.MaxHold.Milliseconds())
+		if errors.Is(err, db.ErrNone) {
+			continue
+		}
+		if err == nil && idle {
+			_, err = record(tx, at.event("lease.renewed", "epoch", strconv.FormatInt(epoch, 10)))
+		}
+		return row, err
+	}
+	return roleRow{}, db.ErrNone
+}
+
 // Leave ends the lease at once and keeps the values entered so far (rule 8).
 func (s *Signing) Leave(ctx context.Context, v Visit, epoch int64) error {
 	return s.acting(ctx, v, epoch, func(tx *db.Tx, at spot) error {
-		if _, err := tx.Exec(`update roles set holder = null, stage = '', consent_by = null, consent_ms = null where id = $1`, at.role.ID); err != nil {
-			return err
-		}
-		if _, err := record(tx, at.event("lease.released")); err != nil {
-			return err
-		}
-		return s.tellFree(tx, at.pkg, at.role)
+		return s.release(tx, at)
 	})
 }

@@ -87,7 +87,7 @@ func TestG3OneWinner(t *testing.T) {
 		for _, u := range users {
 			visits = append(visits, w.enter(u.Email))
 		}
-		n := dbtest.Rounds(20, 1000)
+		n := dbtest.Rounds(10, 1000)
 		for round := range n {
 			var won atomic.Int64
 			var winner signing.Visit

@@ -218,13 +218,13 @@ func TestExpiry(t *testing.T) {
 		if err := w.move(id, signing.Sent); !errs.Is(err, "package.due_past") {
 			t.Errorf("sent after its time: %v", err)
 		}
-		later = due(time.Hour)
+		later = due(time.Minute)
 		check(t, w.signing.Update(t.Context(), w.client, id, signing.Change{Due: &later, Status: signing.Sent}))
 		v = w.enter("r1@example.org")
 		lease, err := w.signing.Take(t.Context(), v)
 		check(t, err)
 		signedBefore := w.count(`select count(*) from signatures`)
-		d.Shift(time.Hour + time.Second)
+		d.Shift(time.Minute + time.Second)
 		w.settle()
 		if got := w.stands(id); got != "EXPIRED" {
 			t.Fatalf("it is %s", got)

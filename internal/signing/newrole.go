@@ -11,12 +11,49 @@ import (
 	"countersign.dev/internal/secret"
 )
 
+// owner is the sender whose package it becomes. Another than the caller is for who manages the account (Denied
+// "account.not_manager"); one that there is not is Invalid "package.sender_unknown".
+func (n NewSender) owner(tx *db.Tx, p authz.Principal) (u directory.User, err error) {
+	switch {
+	case n.Email != "":
+		u, err = directory.UserByEmail(tx, p.Account, n.Email)
+	case n.SenderID != "":
+		u, err = directory.UserBySender(tx, p.Account, n.SenderID)
+	default:
+		return directory.UserByID(tx, p.User)
+	}
+	if errs.KindOf(err) == errs.NotFound || err == nil && !(u.Sender && u.Alive()) && u.ID != p.User {
+		return u, errs.New(errs.Invalid, "package.sender_unknown", "The sender of a package is a sender of the account.").On("sender")
+	}
+	if err == nil && u.ID != p.User {
+		err = directory.MayManage(tx, p)
+	}
+	return u, err
+}
+
+// call calls the owner in his role as the package's maker says.
+func (n NewSender) call(r *roleRow) error {
+	for _, part := range []struct {
+		field, in string
+		out       *string
+	}{{"sender.firstName", n.FirstName, &r.FirstName}, {"sender.lastName", n.LastName, &r.LastName},
+		{"sender.title", n.Title, &r.Title}, {"sender.company", n.Company, &r.Company}} {
+		text, err := optionalName(part.in, part.field)
+		if err != nil {
+			return err
+		}
+		*part.out = cmp.Or(text, *part.out)
+	}
+	return nil
+}
+
 // addRoles adds the owner's role and the given ones.
-func addRoles(tx *db.Tx, p authz.Principal, pkg packageRow, in []NewRole) error {
+func addRoles(tx *db.Tx, p authz.Principal, pkg packageRow, whole NewPackage) error {
 	owner, err := directory.UserByID(tx, pkg.OwnerID)
 	if err != nil {
 		return err
 	}
+	in := whole.Roles
 	rows, of := []roleRow{ownerRole(pkg, owner)}, []NewRole{{}}
 	named := false                 // the owner's own role
 	signers := map[string]string{} // internal ids of roles by their signers' ids as the client gave them
@@ -34,6 +71,9 @@ func addRoles(tx *db.Tx, p authz.Principal, pkg packageRow, in []NewRole) error 
 		}
 		row.Position = i + 1
 		rows, of = append(rows, row), append(of, r)
+	}
+	if err := whole.Sender.call(&rows[0]); err != nil {
+		return err
 	}
 	for _, row := range rows {
 		if err := insertRole(tx, row); err != nil {

@@ -29,6 +29,19 @@ func (s *Signing) documentFor(ctx context.Context, p authz.Principal, pkg, doc s
 	return row, of, err
 }
 
+// copyFor is documentFor a copy to keep. Denied "copy.off" to a signer's session while the sender lets signers have none.
+func (s *Signing) copyFor(ctx context.Context, p authz.Principal, pkg, doc string) (row documentRow, of packageRow, err error) {
+	row, of, err = s.documentFor(ctx, p, pkg, doc)
+	if err == nil && p.Kind == authz.Signer && row.SealedBlob == nil && !of.copies() {
+		err = copyOff()
+	}
+	return row, of, err
+}
+
+func copyOff() error {
+	return errs.New(errs.Denied, "copy.off", "The sender lets nobody download the documents before all have signed.")
+}
+
 // pdfName is a document's name as a file's.
 func pdfName(name string) string {
 	if strings.HasSuffix(strings.ToLower(name), ".pdf") {
@@ -39,7 +52,7 @@ func pdfName(name string) string {
 
 // Original is a document as it was uploaded, byte for byte.
 func (s *Signing) Original(ctx context.Context, p authz.Principal, pkg, doc string) (name string, file []byte, err error) {
-	row, of, err := s.documentFor(ctx, p, pkg, doc)
+	row, of, err := s.copyFor(ctx, p, pkg, doc)
 	if err != nil {
 		return "", nil, err
 	}
@@ -51,7 +64,7 @@ func (s *Signing) Original(ctx context.Context, p authz.Principal, pkg, doc stri
 
 // PDF is a document sealed, once the package is completed, and before that as it is being signed.
 func (s *Signing) PDF(ctx context.Context, p authz.Principal, pkg, doc string) (name string, file []byte, err error) {
-	row, of, err := s.documentFor(ctx, p, pkg, doc)
+	row, of, err := s.copyFor(ctx, p, pkg, doc)
 	if err != nil {
 		return "", nil, err
 	}
@@ -117,7 +130,8 @@ func trail(tx *db.Tx, pkg string) (out []audit.Record, err error) {
 }
 
 // Status is the signing status of a package, or of one signer or document of it
-// (Conga Sign, signing status). Empty strings mean all.
+// (Conga Sign, signing status). Empty strings mean all. Of one signer on one document, what he accepted is completed,
+// though it is signed only with the rest.
 func (s *Signing) Status(ctx context.Context, p authz.Principal, id, signer, doc string) (string, error) {
 	pkg, err := s.Get(ctx, p, id)
 	switch {
@@ -144,7 +158,8 @@ func (s *Signing) Status(ctx context.Context, p authz.Principal, id, signer, doc
 		}
 		found = true
 		for _, a := range d.Approvals {
-			pending = pending || roles[a.Role] && a.Signed.IsZero() && !a.Optional && !a.Disabled
+			done := !a.Signed.IsZero() || signer != "" && doc != "" && !a.Accepted.IsZero()
+			pending = pending || roles[a.Role] && !done && !a.Optional && !a.Disabled
 		}
 	}
 	if !found {
@@ -157,7 +172,8 @@ func (s *Signing) Status(ctx context.Context, p authz.Principal, id, signer, doc
 }
 
 // SigningURL makes a link to sign for a role, by its outer id or its signer's. For a group it is
-// the whole group's: whoever follows it says who he is and proves his mailbox. It does not expire.
+// the whole group's: whoever follows it says who he is and proves his mailbox. It does not expire. Denied
+// "package.not_owner" who neither owns the package nor manages the account nor signs for the role.
 func (s *Signing) SigningURL(ctx context.Context, p authz.Principal, id, role string) (url string, err error) {
 	err = s.write(ctx, func(tx *db.Tx) error {
 		pkg, err := ofAccount(tx, p, id)
@@ -166,6 +182,9 @@ func (s *Signing) SigningURL(ctx context.Context, p authz.Principal, id, role st
 		}
 		r, err := roleOf(tx, pkg, role)
 		if err != nil {
+			return err
+		}
+		if err := ownersOrRole(tx, p, pkg, r); err != nil {
 			return err
 		}
 		if pkg.Status == Draft {
@@ -213,12 +232,16 @@ func (s *Signing) Notify(ctx context.Context, p authz.Principal, id, role, messa
 		if err != nil {
 			return err
 		}
+		if pkg.Status == Draft {
+			return errs.New(errs.Conflict, "package.closed", "This package is not being signed yet.")
+		}
 		if err := lockOpen(tx, pkg.ID); err != nil {
 			return err
 		}
 		email, _ := directory.CanonicalEmail(role)
 		const asked = `package_id = $1 and state = 'open' and invited_ms is not null and (outer_id = $2 or signer_id = $2
-			or (email <> '' and email = $3) or exists (select 1 from invitees i where i.role_id = roles.id and i.email = $3))`
+			or (email <> '' and email = $3) or exists (select 1 from invitees i where i.role_id = roles.id and i.email = $3)
+			or exists (select 1 from signer_groups g where g.id = roles.group_id and (g.outer_id = $2 or g.email <> '' and g.email = $3)))`
 		n, err := db.One[int](tx, `select count(*) from roles where `+asked, pkg.ID, role, email)
 		if err != nil || n == 0 {
 			return or(err, errs.New(errs.NotFound, "role.unknown", "Nobody of that name is asked to sign just now."))

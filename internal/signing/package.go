@@ -39,6 +39,7 @@ type approvalRow struct {
 	SignedMs                                     *int64
 	AcceptedMs                                   *int64
 	AcceptedBy                                   *string
+	AcceptedSHA256                               string `db:"accepted_sha256"`
 }
 
 // fieldRow is a row of fields.
@@ -46,7 +47,7 @@ type fieldRow struct {
 	ID, PackageID, ApprovalID, OuterID         string
 	Position                                   int
 	Name, Type, Subtype, Binding               string
-	Value, EnteredBy                           *string
+	Value, EnteredBy, Preset                   *string
 	Tooltip                                    string
 	Page                                       int
 	LeftPt, TopPt, WidthPt, HeightPt, FontSize float64
@@ -54,32 +55,70 @@ type fieldRow struct {
 	Conditions, Anchor                         string
 }
 
-// Get returns a package of the principal's account. A signer's session sees no document that is hidden from its role.
+// Get returns a package of the principal's account, to a signer's session what its role may see of it.
 func (s *Signing) Get(ctx context.Context, p authz.Principal, id string) (out Package, err error) {
 	err = s.read(ctx, func(tx *db.Tx) error {
 		row, err := ofAccount(tx, p, id)
 		if err != nil {
 			return err
 		}
-		out, err = assemble(tx, row)
+		if out, err = assemble(tx, row); err != nil {
+			return err
+		}
 		out.showTo(p)
-		return err
+		return nil
 	})
 	return out, err
 }
 
-// showTo takes out the documents that a signer may not see.
+// showTo leaves of a package what a signer's session may know, which is what the page shows its role: its own role whole;
+// of the others who they are and whether they signed; of the documents those it sees. What others are asked for,
+// attached and enter is between them and the sender; what they entered stands in the documents once the package is
+// completed.
 func (p *Package) showTo(who authz.Principal) {
 	if who.Kind != authz.Signer {
 		return
 	}
+	p.Data, p.Kept = nil, nil
 	mine := ""
-	for _, r := range p.Roles {
+	for i, r := range p.Roles {
 		if r.ID == who.Role {
 			mine = r.OuterID
+			continue
 		}
+		p.Roles[i] = r.toOthers()
 	}
 	p.Documents = slices.DeleteFunc(p.Documents, func(d Document) bool { return !d.visibleTo(mine) })
+	for i := range p.Documents {
+		p.Documents[i].showTo(mine, p.Status == Completed)
+	}
+}
+
+// toOthers is a role as other signers see it.
+func (r Role) toOthers() Role {
+	s := r.Signer
+	return Role{ID: r.ID, OuterID: r.OuterID, Name: r.Name, Kind: r.Kind, Index: r.Index, Signed: r.Signed, SignedBy: r.SignedBy,
+		Signer: Signer{OuterID: s.OuterID, Email: s.Email, FirstName: s.FirstName, LastName: s.LastName,
+			GroupID: s.GroupID, GroupOuterID: s.GroupOuterID, GroupName: s.GroupName, GroupEmail: s.GroupEmail}}
+}
+
+// showTo is the same of a document.
+func (d *Document) showTo(mine string, completed bool) {
+	d.Viewers = nil
+	for i := range d.Approvals {
+		a := &d.Approvals[i]
+		if a.Role == mine {
+			continue
+		}
+		a.Data = nil
+		for j := range a.Fields {
+			f := &a.Fields[j]
+			f.Data = nil
+			if !completed {
+				f.Value, f.EnteredBy = nil, ""
+			}
+		}
+	}
 }
 
 // GetDocument returns one document of a package.
@@ -133,6 +172,7 @@ func assemble(tx *db.Tx, r packageRow) (Package, error) {
 // forest is what belongs to some packages, read with one query for each table.
 type forest struct {
 	names       map[string]string          // of invitees, by id
+	owners      map[string]PackageOwner    // by user
 	roles       map[string][]roleRow       // by package
 	outer       map[string]string          // outer ids of roles, by id
 	groups      map[string]directory.Group // by id
@@ -158,12 +198,16 @@ func assembleAll(tx *db.Tx, rows []packageRow) ([]Package, error) {
 		return nil, err
 	}
 	f, err := growForest(tx, ids)
+	if err == nil {
+		f.owners, err = ownersOf(tx, rows)
+	}
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Package, len(rows))
 	for i, r := range rows {
 		out[i] = r.view()
+		out[i].Owner = f.owners[r.OwnerID]
 		for _, role := range f.roles[r.ID] {
 			out[i].Roles = append(out[i].Roles, f.role(role, now.UnixMilli()))
 		}
@@ -172,6 +216,26 @@ func assembleAll(tx *db.Tx, rows []packageRow) ([]Package, error) {
 		}
 	}
 	return out, nil
+}
+
+// ownersOf are the standings of the packages' owners, by user.
+func ownersOf(tx *db.Tx, rows []packageRow) (map[string]PackageOwner, error) {
+	var ids []string
+	for _, r := range rows {
+		if !slices.Contains(ids, r.OwnerID) {
+			ids = append(ids, r.OwnerID)
+		}
+	}
+	type row struct {
+		ID, Type string
+		Status   directory.Status
+	}
+	users, err := among[row](tx, `select id, type, status from users where id`, ids, ``)
+	out := map[string]PackageOwner{}
+	for _, u := range users {
+		out[u.ID] = PackageOwner{u.Status, u.Type}
+	}
+	return out, err
 }
 
 // view is a package without what belongs to it.

@@ -132,7 +132,7 @@ func (s *Signing) Copy(ctx context.Context, v Visit, doc string) (name string, f
 		return "", nil, err
 	}
 	if row.SealedBlob == nil && !at.pkg.copies() {
-		return "", nil, errs.New(errs.Denied, "copy.off", "The sender lets nobody download the documents before all have signed.")
+		return "", nil, copyOff()
 	}
 	file, err = s.bytesOf(ctx, row)
 	if err != nil {

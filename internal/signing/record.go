@@ -52,11 +52,13 @@ var callbackNames = map[string][]string{
 	"signer.locked":       {"SIGNER_LOCKED"},
 	"role.reassigned":     {"ROLE_REASSIGN"},
 	"lease.taken":         {"LEASE_TAKEN"},
-	"lease.refused":       {"LEASE_REFUSED"},
+	"lease.refused":       {leaseRefused},
 	"lease.renewed":       {"LEASE_RENEWED"},
 	"lease.released":      {"LEASE_RELEASED"},
 	"lease.lapsed":        {"LEASE_LAPSED"},
 	"lease.voided":        {"LEASE_VOIDED"},
+	"act.refused":         {leaseRefused},
+	"signature.refused":   {leaseRefused},
 	"lease.broken":        {"LEASE_BROKEN"},
 	"lease.taken_over":    {"LEASE_TAKEN_OVER"},
 }
@@ -64,12 +66,26 @@ var callbackNames = map[string][]string{
 const (
 	documentSigned = "DOCUMENT_SIGNED"
 	emailBounce    = "EMAIL_BOUNCE"
+	leaseRefused   = "LEASE_REFUSED"
 )
+
+// isTold reports whether callbacks hear of an event. Of what was refused they hear when it was the lease: to take it, or
+// an act without it.
+func isTold(e audit.Event) bool {
+	switch e.Type {
+	case "lease.refused":
+		return true
+	case "act.refused", "signature.refused":
+		what := e.Detail["what"]
+		return what == "lease.stale" || what == "lease.held" || what == "signer.other"
+	}
+	return !e.Refused
+}
 
 // raise tells callbacks of an event. Where nobody listens it costs one statement.
 func raise(tx *db.Tx, e audit.Event) error {
 	names := callbackNames[e.Type]
-	if len(names) == 0 || e.Refused && e.Type != "lease.refused" {
+	if len(names) == 0 || !isTold(e) {
 		return nil
 	}
 	wanted, err := webhook.Wanted(tx, e.Account, names...)

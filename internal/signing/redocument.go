@@ -56,7 +56,7 @@ func (s *Signing) ChangeDocument(ctx context.Context, p authz.Principal, pkg, do
 	})
 	if err != nil {
 		if f != nil {
-			s.discard(ctx, []file{*f})
+			s.discardRefused(ctx, err, []file{*f})
 		}
 		return Document{}, err
 	}
@@ -221,11 +221,13 @@ func (s *Signing) DeleteDocuments(ctx context.Context, p authz.Principal, pkg st
 
 // Place is where a document stands in the order of its package.
 type Place struct {
-	Document string // outer id
-	Index    int
+	Document          string // outer id
+	Index             int
+	Name, Description *string // nil keeps
 }
 
-// ReorderDocuments gives documents of a draft other places. Invalid "document.unlisted".
+// ReorderDocuments gives documents of a draft other places, and other names and descriptions where those are given.
+// Invalid "document.unlisted", "name.missing", "name.too_long", "name.malformed", "text.malformed".
 func (s *Signing) ReorderDocuments(ctx context.Context, p authz.Principal, pkg string, order []Place) error {
 	return s.write(ctx, func(tx *db.Tx) error {
 		row, err := lockDraft(tx, p, pkg)
@@ -233,7 +235,18 @@ func (s *Signing) ReorderDocuments(ctx context.Context, p authz.Principal, pkg s
 			return err
 		}
 		for _, at := range order {
-			n, err := tx.Exec(`update documents set position = $3 where package_id = $1 and outer_id = $2`, row.ID, at.Document, at.Index)
+			if at.Name != nil {
+				name, err := title(*at.Name, "documents.name")
+				if err != nil {
+					return err
+				}
+				at.Name = &name
+			}
+			if err := plainText(deref(at.Description), "documents.description"); err != nil {
+				return err
+			}
+			n, err := tx.Exec(`update documents set position = $3, name = coalesce($4, name), description = coalesce($5, description)
+				where package_id = $1 and outer_id = $2`, row.ID, at.Document, at.Index, at.Name, at.Description)
 			if err != nil {
 				return err
 			}

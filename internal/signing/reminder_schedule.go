@@ -54,6 +54,13 @@ func scheduleOf(tx *db.Tx, pkg string) (r scheduleRow, ok bool, err error) {
 	return r, err == nil, err
 }
 
+// copySchedule gives a package the schedule of another one, if that has one.
+func copySchedule(tx *db.Tx, from, to string) error {
+	_, err := tx.Exec(`insert into reminder_schedules (package_id, start_days, every_days, most, created_ms, updated_ms)
+		select cast($2 as text), start_days, every_days, most, clock_ms(), clock_ms() from reminder_schedules where package_id = $1`, from, to)
+	return err
+}
+
 // remindingFor is how a package reminds just now: by its own schedule, else as its account does.
 func remindingFor(tx *db.Tx, pkg string, account directory.Account) (reminding, error) {
 	own, ok, err := scheduleOf(tx, pkg)

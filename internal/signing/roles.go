@@ -41,6 +41,11 @@ func (p Package) Role(id string) (Role, error) {
 	return p.Roles[i], nil
 }
 
+// Placeholder reports whether it is not said yet who plays the role.
+func (r Role) Placeholder() bool {
+	return r.Kind == Person && r.Signer.Email == "" && r.Signer.FirstName == "" && r.Signer.LastName == ""
+}
+
 // AddRole adds a role to a draft. A role of the owner's own address becomes his. Refusals: Invalid "package.not_draft",
 // "package.too_many_roles", "role.duplicate" and those of a new package's roles.
 func (s *Signing) AddRole(ctx context.Context, p authz.Principal, pkg string, in NewRole) (Role, error) {
@@ -233,6 +238,9 @@ func (s *Signing) redraft(tx *db.Tx, p authz.Principal, pkg packageRow, role, ne
 		return nil, err
 	}
 	if !next.samePerson(role) { // asked before the sender took the package back
+		if err := voidAcceptances(tx, pkg, "reassigned", `a.role_id = $1`, role.ID); err != nil {
+			return nil, err
+		}
 		if _, err := tx.Exec(`delete from invitees where role_id = $1`, role.ID); err != nil {
 			return nil, err
 		}
@@ -318,28 +326,94 @@ func (s *Signing) changeSent(tx *db.Tx, p authz.Principal, pkg packageRow, role,
 	if err := s.review(tx, p, pkg, role, now.Attachments, in.Attachments); err != nil {
 		return nil, err
 	}
+	changed := role.changes(next)
+	if len(changed) == 0 {
+		return nil, nil
+	}
+	if err := role.mayBecome(tx, p, pkg, next); err != nil {
+		return nil, err
+	}
 	if _, err := tx.Exec(`update roles set reassign = $2, email_message = $3, data = $4, kept = $5 where id = $1`,
 		role.ID, next.Reassign, next.EmailMessage, next.Data, next.Kept); err != nil {
 		return nil, err
 	}
-	if role.Kind != Person || next.samePerson(role) && next.Title == role.Title && next.Company == role.Company &&
-		next.Phone == role.Phone && next.Language == role.Language {
+	if _, err := record(tx, audit.Event{Type: "role.changed", Account: pkg.AccountID, Package: pkg.ID, Role: role.ID, Actor: by(tx, p),
+		Detail: map[string]string{"members": strings.Join(changed, " ")}}); err != nil {
+		return nil, err
+	}
+	if !next.otherSigner(role) {
 		return nil, nil
 	}
-	if role.State != open {
-		return nil, errs.New(errs.Conflict, "role.signed", "This role has signed; who signed does not change.")
-	}
-	if !role.Reassign && p.User != pkg.OwnerID {
-		return nil, errs.New(errs.Denied, "role.reassign", "Only the package's owner may ask somebody else to sign for this role.")
-	}
-	next.State, next.Reassign = role.State, role.Reassign || next.Reassign
+	next.State = role.State
 	if err := next.keep(tx); err != nil {
 		return nil, err
 	}
-	if next.samePerson(role) {
-		return nil, s.readyRole(tx, next)
+	if !next.samePerson(role) {
+		return s.reassign(tx, p, pkg, role, next)
 	}
-	return s.reassign(tx, p, pkg, role, next)
+	if next.Title != role.Title || next.Company != role.Company { // they are drawn on what he signs
+		if err := reword(tx, pkg, role, "edited"); err != nil {
+			return nil, err
+		}
+	}
+	return nil, s.readyRole(tx, next)
+}
+
+// changes names the members in which a role is to differ.
+func (r roleRow) changes(next roleRow) (names []string) {
+	for _, c := range []struct {
+		name string
+		same bool
+	}{
+		{"reassign", next.Reassign == r.Reassign},
+		{"emailMessage", next.EmailMessage == r.EmailMessage},
+		{"data", sameJSON(next.Data, r.Data)},
+		{"kept", sameJSON(next.Kept, r.Kept)},
+		{"signer", r.Kind != Person || next.samePerson(r)},
+		{"title", r.Kind != Person || next.Title == r.Title},
+		{"company", r.Kind != Person || next.Company == r.Company},
+		{"phone", r.Kind != Person || next.Phone == r.Phone},
+		{"language", r.Kind != Person || next.Language == r.Language},
+	} {
+		if !c.same {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// otherSigner reports whether somebody else is asked than before, or the same with other words about himself.
+func (r roleRow) otherSigner(before roleRow) bool {
+	return before.Kind == Person && (!r.samePerson(before) || r.Title != before.Title || r.Company != before.Company ||
+		r.Phone != before.Phone || r.Language != before.Language)
+}
+
+// mayBecome refuses a change of who signs: of a role that has signed (Conflict "role.signed"), and by others than the
+// package's owner where the role does not say reassign, which he alone decides (Denied "role.reassign").
+func (r roleRow) mayBecome(tx *db.Tx, p authz.Principal, pkg packageRow, next roleRow) error {
+	other := next.otherSigner(r)
+	if other && r.State != open {
+		return errs.New(errs.Conflict, "role.signed", "This role has signed; who signed does not change.")
+	}
+	if next.Reassign == r.Reassign && (!other || r.Reassign) {
+		return nil
+	}
+	ok, err := owns(tx, p, pkg)
+	if err == nil && !ok {
+		err = errs.New(errs.Denied, "role.reassign", "Only the package's owner may ask somebody else to sign for this role, or let others do so.")
+	}
+	return err
+}
+
+// reword ends what the signer of a role agreed to under other words about himself: his lease, his consent, what he accepted.
+func reword(tx *db.Tx, pkg packageRow, role roleRow, reason string) error {
+	if err := voidLease(tx, pkg, role.ID, reason); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`update roles set consent_by = null, consent_ms = null where id = $1`, role.ID); err != nil {
+		return err
+	}
+	return voidAcceptances(tx, pkg, reason, `a.role_id = $1`, role.ID)
 }
 
 // members are the signers' ids of an ad-hoc group's members.
@@ -353,13 +427,16 @@ func (s Signer) members() (ids []string) {
 // reassign has another person sign for a role: the old invitation with its links is dead, what he entered, attached
 // and agreed to is gone, and the new one is invited when it is his turn.
 func (s *Signing) reassign(tx *db.Tx, p authz.Principal, pkg packageRow, role, next roleRow) (gone []string, err error) {
+	if err := reword(tx, pkg, role, "reassigned"); err != nil {
+		return nil, err
+	}
 	if gone, err = attachedBlobs(tx, pkg.ID, role.ID); err != nil {
 		return nil, err
 	}
 	for _, clear := range []string{
 		`delete from attachment_files where attachment_id in (select id from attachments where role_id = $1)`,
 		`update attachments set status = 'INCOMPLETE', comment = '' where role_id = $1`,
-		`update fields set value = null, entered_by = null where entered_by is not null and approval_id in (select id from approvals where role_id = $1)`,
+		`update fields set value = preset, entered_by = null where entered_by is not null and approval_id in (select id from approvals where role_id = $1)`,
 		`delete from links where role_id = $1`,
 		`delete from invitees where role_id = $1`,
 		`update roles set invited_ms = null, holder = null, epoch = epoch + 1, stage = '', taken_ms = 0, expires_ms = 0, consent_by = null,
@@ -377,7 +454,35 @@ func (s *Signing) reassign(tx *db.Tx, p authz.Principal, pkg packageRow, role, n
 	if _, err := record(tx, e); err != nil {
 		return nil, err
 	}
+	if err := s.reassignInGroups(tx, pkg, role); err != nil {
+		return nil, err
+	}
 	return gone, s.inviteNext(tx, pkg)
+}
+
+// reassignInGroups asks the person of a reassigned role for the ad-hoc groups that the role is a member of, where the
+// group was asked already.
+func (s *Signing) reassignInGroups(tx *db.Tx, pkg packageRow, role roleRow) error {
+	groups, err := db.All[roleRow](tx, `select r.* from roles r join adhoc_members m on m.role_id = r.id
+		where m.member_id = $1 and r.state = 'open' and r.invited_ms is not null order by r.position, r.id`, role.ID)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		members, err := adHocMembers(tx, g)
+		if err != nil {
+			return err
+		}
+		for _, m := range members {
+			if m.role.ID != role.ID {
+				continue
+			}
+			if err := s.inviteOne(tx, pkg, g, m.invited, asking{group: g.FirstName}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // review is the sender's word on what was attached. Nothing else of a demand changes while the package is being signed.
@@ -411,6 +516,9 @@ func judge(tx *db.Tx, p authz.Principal, pkg packageRow, role roleRow, n, a Atta
 			On("roles.attachmentRequirements.status")
 	}
 	if err := plainText(a.Comment, "roles.attachmentRequirements.comment"); err != nil {
+		return err
+	}
+	if err := ownersOnly(tx, p, pkg); err != nil {
 		return err
 	}
 	if err := stillOpen(tx, role.ID); err != nil {

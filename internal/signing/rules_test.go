@@ -1,6 +1,8 @@
 package signing_test
 
 import (
+	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,6 +10,7 @@ import (
 
 	"countersign.dev/internal/db/dbtest"
 	"countersign.dev/internal/directory"
+	"countersign.dev/internal/errs"
 	"countersign.dev/internal/signing"
 )
 
@@ -156,6 +159,67 @@ func TestFieldConditions(t *testing.T) {
 		check(t, fill("why", "because"))
 		check(t, w.signing.Sign(t.Context(), mary, signing.Submission{Epoch: l.Epoch}))
 	})
+}
+
+// What the door takes for a condition is what is obeyed: && binds closer than ||, and null is no value.
+func TestConditionsJoined(t *testing.T) {
+	box := func(n, op, value string) string {
+		return "document['doc'].field['" + n + "'].value " + op + " " + value
+	}
+	a, b, c := box("a", "==", "'X'"), box("b", "==", "'X'"), box("c", "!=", "null")
+	action := "document['doc'].field['why'].required = true"
+	for _, bad := range []string{"", a + " &&", "&& " + a, a + " & " + b, a + b, "(" + a + ")", "!" + a, a + " && something", box("a", "=", "'X'"), box("a", "==", "X"),
+		"document[''].field['a'].value == 'X'"} {
+		if signing.ObeysCondition(bad, action) {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+	if signing.ObeysCondition(a, "document['doc'].field['why'].value = 'X'") {
+		t.Error("an action that is none is taken")
+	}
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w, _, mary, l, doc := form(t, d, input("a", "CHECKBOX", `{}`), input("b", "CHECKBOX", `{}`), input("c", "TEXTFIELD", `{}`), input("why", "TEXTFIELD", `{}`),
+			input("last", "TEXTFIELD", `{"required":true}`))
+		check(t, w.signing.Consent(t.Context(), mary, l.Epoch))
+		for text, holds := range map[string]func(a, b, c bool) bool{
+			a + " && " + b:                         func(a, b, _ bool) bool { return a && b },
+			a + "||" + b:                           func(a, b, _ bool) bool { return a || b },
+			a + " || " + b + " && " + c:            func(a, b, c bool) bool { return a || b && c },
+			a + " && " + b + " || " + c:            func(a, b, c bool) bool { return a && b || c },
+			a + " && " + box("c", "==", "'&& ||'"): func(_, _, _ bool) bool { return false },
+			box("a", "!=", "'X'"):                  func(a, _, _ bool) bool { return !a },
+			a + " || " + box("gone", "!=", "'X'"):  func(_, _, _ bool) bool { return false },
+		} {
+			if !signing.ObeysCondition(text, action) {
+				t.Errorf("%s is not taken", text)
+			}
+			kept, err := json.Marshal([]map[string]string{{"condition": text, "action": action}})
+			check(t, err)
+			w.exec(`update fields set conditions = $1 where outer_id = 'why'`, string(kept))
+			for n := range 8 {
+				is := [3]bool{n&1 != 0, n&2 != 0, n&4 != 0}
+				for i, name := range []string{"a", "b", "c"} {
+					value := ""
+					if is[i] {
+						value = "X"
+					}
+					check(t, w.signing.Fill(t.Context(), mary, l.Epoch, doc+"/approval0/"+name, value))
+				}
+				if demanded := w.demanded(mary, l, "why"); demanded != holds(is[0], is[1], is[2]) {
+					t.Errorf("%s with %v: demanded %v", text, is, demanded)
+				}
+			}
+		}
+	})
+}
+
+// demanded tells whether the signature is refused for want of that field, or only of another.
+func (w *world) demanded(v signing.Visit, l signing.Lease, field string) bool {
+	w.t.Helper()
+	err := w.signing.Sign(w.t.Context(), v, signing.Submission{Epoch: l.Epoch})
+	wants(w.t, err, "field.required")
+	refusal, _ := errors.AsType[*errs.Error](err)
+	return refusal != nil && strings.HasSuffix(refusal.Field, "/"+field)
 }
 
 // A value that came another way than by Fill is judged at the signature; a date field bears the day of the signature.

@@ -168,7 +168,8 @@ func (s *Signing) sealDocument(ctx context.Context, c *claimed, i int) error {
 		return err
 	}
 	job := pdf.Job{Doc: doc, Overlays: c.stamps[f.row.ID]}
-	sealed, err := s.sealed(ctx, c, job, &c.dossier.Documents[i])
+	of := c.dossier.Of(f.row.ID) // who may see this document may not see another, nor hear of it
+	sealed, err := s.sealed(ctx, c, job, of, &of.Documents[0])
 	if err != nil {
 		return err
 	}
@@ -183,7 +184,7 @@ func (s *Signing) sealDocument(ctx context.Context, c *claimed, i int) error {
 
 // sealSummary makes the package's evidence a sealed document of its own.
 func (s *Signing) sealSummary(ctx context.Context, c *claimed) error {
-	sealed, err := s.sealed(ctx, c, pdf.Job{Title: "Evidence summary: " + c.pkg.Name}, nil)
+	sealed, err := s.sealed(ctx, c, pdf.Job{Title: "Evidence summary: " + c.pkg.Name}, c.dossier, nil)
 	if err != nil {
 		return err
 	}
@@ -191,9 +192,9 @@ func (s *Signing) sealSummary(ctx context.Context, c *claimed) error {
 }
 
 // sealed appends the evidence pages and signs.
-func (s *Signing) sealed(ctx context.Context, c *claimed, job pdf.Job, of *evidence.Document) ([]byte, error) {
-	job.Append = evidence.Pages(s.Jail, c.dossier, of)
-	job.Attach = []pdf.Attachment{evidence.Attachment(c.dossier)}
+func (s *Signing) sealed(ctx context.Context, c *claimed, job pdf.Job, d evidence.Dossier, of *evidence.Document) ([]byte, error) {
+	job.Append = evidence.Pages(s.Jail, d, of)
+	job.Attach = []pdf.Attachment{evidence.Attachment(d)}
 	job.Container = &pdf.Container{Reserve: seal.Reserve, Name: s.Product, Reason: "Signed by all: " + c.pkg.OuterID,
 		Time: c.dossier.Package.Completed, Certify: true}
 	prepared, err := s.Jail.Compose(ctx, job)
@@ -277,7 +278,8 @@ func (s *Signing) mailCompleted(tx *db.Tx, c *claimed) error {
 	return send(mail.Address{Name: sender.Name(), Email: sender.Email}, nil, "", "", "")
 }
 
-// attachments are the sealed files that somebody is mailed who does not see the hidden documents.
+// attachments are the sealed files that somebody is mailed who does not see the hidden documents. The summary tells of all,
+// so only he gets it from whom nothing is hidden.
 func (c *claimed) attachments(hidden map[string]bool) []mail.Attachment {
 	out := []mail.Attachment{}
 	for _, f := range c.files {
@@ -285,7 +287,10 @@ func (c *claimed) attachments(hidden map[string]bool) []mail.Attachment {
 			out = append(out, mail.Attachment{Name: pdfName(f.row.Name), MIME: "application/pdf", BlobKey: f.key})
 		}
 	}
-	return append(out, mail.Attachment{Name: "Evidence summary.pdf", MIME: "application/pdf", BlobKey: c.summary})
+	if len(hidden) == 0 {
+		out = append(out, mail.Attachment{Name: "Evidence summary.pdf", MIME: "application/pdf", BlobKey: c.summary})
+	}
+	return out
 }
 
 // hiddenFromAll are the documents that none of a person's roles sees: he gets one mail for them all.

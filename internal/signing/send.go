@@ -44,18 +44,25 @@ func (s *Signing) readyToSend(tx *db.Tx, pkg packageRow) error {
 	if n, err := db.One[int](tx, `select count(*) from documents where package_id = $1`, pkg.ID); err != nil || n == 0 {
 		return or(err, errs.New(errs.Unprocessable, "package.no_document", "A package needs a document to be sent.").On("documents"))
 	}
-	// The owner, and who is a member of an ad-hoc group, signs for himself if he has an approval.
+	// Whoever has no approval signs nothing; who is asked for files consents and attaches them. The owner, and who is a
+	// member of an ad-hoc group, signs for himself if he has an approval.
 	if _, err := tx.Exec(`update roles set state = case when exists (select 1 from approvals a where a.role_id = roles.id and not a.disabled)
-		then 'open' else 'viewer' end where package_id = $1
-			and (kind = 'owner' or exists (select 1 from adhoc_members m where m.member_id = roles.id))`, pkg.ID); err != nil {
+		or kind <> 'owner' and exists (select 1 from attachments t where t.role_id = roles.id)
+		then 'open' else 'viewer' end where package_id = $1 and state in ('open', 'viewer')`, pkg.ID); err != nil {
 		return err
 	}
 	roles, err := rolesOf(tx, pkg.ID)
 	if err != nil {
 		return err
 	}
-	signing := 0
+	signing, idle := 0, (*roleRow)(nil)
 	for _, r := range roles {
+		if r.State == viewer && r.Kind != Owner {
+			idle = &r
+			if err := named(r); err != nil {
+				return err
+			}
+		}
 		if r.State == open {
 			signing++
 			if err := s.readyRole(tx, r); err != nil {
@@ -63,20 +70,27 @@ func (s *Signing) readyToSend(tx *db.Tx, pkg packageRow) error {
 			}
 		}
 	}
+	if signing == 0 && idle != nil {
+		return errs.New(errs.Unprocessable, "role.no_approval", "The role %q has nothing to sign.", idle.Name).
+			On("approvals").With("role", idle.OuterID)
+	}
 	if signing == 0 {
 		return errs.New(errs.Unprocessable, "package.no_signer", "A package needs a signer to be sent.").On("roles")
 	}
 	return nil
 }
 
-func (s *Signing) readyRole(tx *db.Tx, r roleRow) error {
+// named refuses a role of which it is not said who plays it.
+func named(r roleRow) error {
 	if r.Kind == Person && r.Email == "" {
 		return errs.New(errs.Unprocessable, "role.no_signer", "It is not said who signs as %q.", r.Name).On("signers").With("role", r.OuterID)
 	}
-	n, err := db.One[int](tx, `select count(*) from approvals where role_id = $1 and not disabled`, r.ID)
-	if err != nil || n == 0 {
-		return or(err, errs.New(errs.Unprocessable, "role.no_approval", "The role %q has nothing to sign.", r.Name).
-			On("approvals").With("role", r.OuterID))
+	return nil
+}
+
+func (s *Signing) readyRole(tx *db.Tx, r roleRow) error {
+	if err := named(r); err != nil {
+		return err
 	}
 	if err := s.readyTexts(tx, r); err != nil {
 		return err

@@ -20,8 +20,9 @@ func (s *Signing) SenderSession(ctx context.Context, p authz.Principal, pkg stri
 }
 
 // EnterBySession brings a browser into the ceremony as the signer of a session: the sender's application answers for who
-// he is (attack L4: the event says so, and names the client). It takes no lease. NotFound "visit.unknown"; Denied
-// "member.inactive", "member.moved", "member.removed".
+// he is (attack L4: what he does says so, and names the client). It takes no lease, and since whatever follows the
+// application's address gets here, a mail scanner too, it opens nothing: that is the visitor's first act (rule 1).
+// NotFound "visit.unknown"; Denied "member.inactive", "member.moved", "member.removed"; Unauthenticated "token.invalid".
 func (s *Signing) EnterBySession(ctx context.Context, p authz.Principal, browser string) (v Visit, err error) {
 	var at spot
 	err = s.write(ctx, func(tx *db.Tx) error {
@@ -29,10 +30,7 @@ func (s *Signing) EnterBySession(ctx context.Context, p authz.Principal, browser
 			return err
 		}
 		v.Handle = at.me.Handle
-		if v.Browser, err = s.Authn.EnterBySession(tx, browser, at.person(), at.pkg.ID, p.Client); err != nil {
-			return err
-		}
-		_, err = record(tx, at.event("invitation.opened"))
+		v.Browser, err = s.Authn.EnterBySession(tx, browser, at.person(), at.pkg.ID, p)
 		return err
 	})
 	if err != nil {
@@ -44,10 +42,24 @@ func (s *Signing) EnterBySession(ctx context.Context, p authz.Principal, browser
 // PathOf is where the page of a visit is, below the outside URL.
 func PathOf(v Visit) string { return "/sign/" + v.Handle }
 
-// answeredFor adds which client answers for a visitor whom the sender's application sent.
+// answeredFor adds which client answers for a visitor whom the sender's application sent, and records with his first act
+// that he came. Where he has to prove his mailbox all the same, nobody answers for him.
 func (s *Signing) answeredFor(tx *db.Tx, v Visit, at spot, err error) (spot, error) {
-	if err == nil && at.how == authn.BySession {
-		at.client, err = s.Authn.MadeBy(tx, v.Browser, at.person(), at.pkg.ID)
+	proved := at.how == authn.ByCode && at.identification() == directory.Always
+	if err != nil || at.how != authn.BySession && !proved {
+		return at, err
+	}
+	client, first, err := s.Authn.Arrived(tx, v.Browser, at.person(), at.pkg.ID)
+	if err != nil {
+		return at, err
+	}
+	came := at
+	came.how, came.client = authn.BySession, client
+	if !proved {
+		at = came
+	}
+	if first {
+		_, err = record(tx, came.event("invitation.opened"))
 	}
 	return at, err
 }

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"countersign.dev/internal/audit"
+	"countersign.dev/internal/authz"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
@@ -74,6 +76,9 @@ func (s *Signing) sign(tx *db.Tx, at spot, in Submission) error {
 		return err
 	}
 	if err := s.recordSignature(tx, at, name, in); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`update hosted set ended_ms = clock_ms() where invitee_id = $1 and ended_ms is null`, at.me.ID); err != nil {
 		return err
 	}
 	return s.afterSignature(tx, at.pkg)
@@ -151,10 +156,11 @@ func (at spot) signApprovals(tx *db.Tx, in Submission) error {
 	if err != nil {
 		return err
 	}
+	idle := len(rows) == 0 // who has only files to attach
 	rows = slices.DeleteFunc(rows, func(a approvalRow) bool {
 		return a.Optional && !slices.Contains(in.Optional, a.DocumentID+"/"+a.OuterID)
 	})
-	if len(rows) == 0 {
+	if len(rows) == 0 && !idle {
 		return errs.New(errs.Invalid, "approval.none", "Choose at least one place to sign.").On("optional")
 	}
 	if in.Mark.Kind != "drawn" {
@@ -261,6 +267,47 @@ func (s *Signing) afterSignature(tx *db.Tx, pkg packageRow) error {
 // sealJob is the payload of the seal job.
 type sealJob struct {
 	Package string `json:"package"`
+}
+
+// AwaitSeal waits up to a time until a package whose seal was just queued is completed: programs read it right after the
+// last signature. Where nothing is to be waited for, or the first try has failed, it returns at once.
+func (s *Signing) AwaitSeal(ctx context.Context, p authz.Principal, id string, most time.Duration) error {
+	ctx, stop := context.WithTimeout(ctx, most)
+	defer stop()
+	look := time.NewTicker(sealLook)
+	defer look.Stop()
+	for {
+		waits, err := s.sealing(ctx, p, id)
+		if err != nil || !waits {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-look.C:
+		}
+	}
+}
+
+// sealLook is how often AwaitSeal looks.
+const sealLook = 50 * time.Millisecond
+
+// sealing reports whether the seal of a package is on its first try or waits for it.
+func (s *Signing) sealing(ctx context.Context, p authz.Principal, id string) (yes bool, err error) {
+	err = s.read(ctx, func(tx *db.Tx) error {
+		row, err := ofAccount(tx, p, id)
+		if err != nil || row.Status != Sent {
+			return err
+		}
+		n, err := db.One[int](tx, `select count(*) from jobs where kind = 'seal' and key = $1
+			and (state = 'running' and tries <= 1 or state = 'ready' and tries = 0)`, row.ID)
+		yes = n > 0
+		return err
+	})
+	if ctx.Err() != nil {
+		return false, nil // the time is over
+	}
+	return yes, err
 }
 
 func queueSeal(tx *db.Tx, pkg packageRow) error {

@@ -149,11 +149,13 @@ func rolesOf(tx *db.Tx, pkg string) ([]roleRow, error) {
 // lockOpen locks a package that is being signed and refuses any other. Acts that
 // decide on several rows begin with it, so that two of them see each other.
 func lockOpen(tx *db.Tx, pkg string) error {
-	changed, err := tx.Exec(`update packages set updated_ms = clock_ms() where id = $1 and status = 'SENT' and not trashed`, pkg)
+	// Locked whatever its state is: some acts go on after the refusal and tell what happened, and it may be sent meanwhile.
+	open, err := db.All[int](tx, `update packages set updated_ms = case when status = 'SENT' and not trashed then clock_ms() else updated_ms end
+		where id = $1 returning case when status = 'SENT' and not trashed then 1 else 0 end`, pkg)
 	if err != nil {
 		return err
 	}
-	if changed == 0 {
+	if len(open) == 0 || open[0] == 0 {
 		return errs.New(errs.Conflict, "package.closed", "This package is no longer being signed.")
 	}
 	return nil

@@ -129,12 +129,20 @@ func (at spot) ceremony(tx *db.Tx) (c Ceremony, err error) {
 		GroupName: at.group(), Me: Me{Name: at.me.Name, Email: at.shown, Identified: at.identified(), Locked: at.me.Locked, Host: at.host.Name},
 		Consent: Consent{Text: consentText}, Heartbeat: at.account.Settings.Heartbeat}
 	set := at.pkg.ceremony()
-	c.Decline, c.OptOut, c.InPerson, c.Copies = set.decline(), set.optOut(), set.InPerson, at.pkg.copies()
+	c.OptOut, c.InPerson, c.Affidavits, c.Copies = set.optOut(), set.InPerson, set.affidavits(), at.pkg.copies()
+	if c.Decline, err = at.decline(tx); err != nil {
+		return c, err
+	}
 	if at.role.ConsentBy != nil && *at.role.ConsentBy == at.me.ID {
 		c.Consent.Accepted = instant(at.role.ConsentMs)
 	}
 	if c.Standing, err = at.standing(tx); err != nil {
 		return c, err
+	}
+	if c.Standing.Phase == phaseSigned {
+		if c.Handover, err = at.handover(tx); err != nil {
+			return c, err
+		}
 	}
 	names, err := inviteeNames(tx, at.pkg.ID)
 	if err != nil {

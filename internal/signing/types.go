@@ -3,6 +3,8 @@ package signing
 import (
 	"encoding/json"
 	"time"
+
+	"countersign.dev/internal/directory"
 )
 
 // Status is where a package stands.
@@ -43,6 +45,7 @@ type Package struct {
 	OuterID      string // 20 bytes base64url and '='
 	Account      string // internal id
 	OwnerID      string // internal id of a user
+	Owner        PackageOwner `json:"-"`
 	Name         string
 	Description  string
 	EmailMessage string
@@ -63,6 +66,12 @@ type Package struct {
 	Kept         json.RawMessage // members that are only stored and shown
 	Roles        []Role          // the owner's first
 	Documents    []Document      // in order; the consent is not among them
+}
+
+// PackageOwner is what the owner of a package is in the directory now.
+type PackageOwner struct {
+	Status directory.Status
+	Type   string // MANAGER, REGULAR
 }
 
 // Refusal is a signer's decline.
@@ -222,6 +231,13 @@ type NewPackage struct {
 	Roles                                                       []NewRole
 	Documents                                                   []NewDocument
 	Send                                                        bool
+	Sender                                                      NewSender
+}
+
+// NewSender says whose package it is: a sender of the account by his id or e-mail address, the caller when neither is
+// given, and how he is called in it.
+type NewSender struct {
+	SenderID, Email, FirstName, LastName, Title, Company string
 }
 
 // NewRole is a role to add. A role of the owner's sender id is his own and is not made again.

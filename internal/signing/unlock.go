@@ -15,8 +15,9 @@ func lockedOut() error {
 	return errs.New(errs.Denied, "signer.locked", "There were too many wrong codes. Ask the sender to let you try again.")
 }
 
-// countProof counts the wrong codes of a person in a row and locks him out after the sender's number of
-// them: him, not the other members of his group (rule 10). err is what the code was answered with.
+// countProof counts the wrong codes of a person in a row, those of used-up codes included, and locks him out after
+// the sender's number of them (settings.ceremony.maxAuthFailsAllowed; without it defaultAuthFails): him, not the
+// other members of his group (rule 10). err is what the code was answered with.
 func (s *Signing) countProof(ctx context.Context, at spot, err error) error {
 	if err != nil && !errs.Is(err, "code.wrong") {
 		return err
@@ -33,6 +34,9 @@ func (s *Signing) countProof(ctx context.Context, at spot, err error) error {
 }
 
 func (at spot) countWrong(tx *db.Tx) error {
+	if err := at.lockRole(tx); err != nil { // before the person's row, as everywhere
+		return err
+	}
 	row, err := db.One[inviteeRow](tx, `update invitees set fails = fails + 1, locked = locked or fails + 1 >= $2
 		where id = $1 and not locked returning *`, at.me.ID, at.pkg.ceremony().authFails())
 	if errors.Is(err, db.ErrNone) { // he is locked out, or gone
@@ -49,7 +53,7 @@ func (at spot) countWrong(tx *db.Tx) error {
 }
 
 // Unlock lets the persons of a role prove themselves again after too many wrong codes. role is a role's
-// or a signer's outer id. A role that nobody is locked out of stays as it is.
+// or a signer's outer id. A role that nobody is locked out of stays as it is. Denied "package.not_owner".
 func (s *Signing) Unlock(ctx context.Context, p authz.Principal, pkg, role string) error {
 	return s.write(ctx, func(tx *db.Tx) error {
 		of, err := ofAccount(tx, p, pkg)
@@ -58,6 +62,9 @@ func (s *Signing) Unlock(ctx context.Context, p authz.Principal, pkg, role strin
 		}
 		r, err := roleOf(tx, of, role)
 		if err != nil {
+			return err
+		}
+		if err := ownersOnly(tx, p, of); err != nil {
 			return err
 		}
 		changed, err := tx.Exec(`update roles set locked = false, fails = 0 where id = $1 and locked`, r.ID)

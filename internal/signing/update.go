@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -35,7 +36,8 @@ func (s *Signing) Update(ctx context.Context, p authz.Principal, id string, c Ch
 	if err := checkChange(&c); err != nil {
 		return err
 	}
-	return s.write(ctx, func(tx *db.Tx) error {
+	var last spot
+	return s.held(ctx, &last, s.write(ctx, func(tx *db.Tx) error {
 		pkg, err := ofAccount(tx, p, id)
 		if err != nil {
 			return err
@@ -49,11 +51,11 @@ func (s *Signing) Update(ctx context.Context, p authz.Principal, id string, c Ch
 		if err := changeTrashed(tx, p, &pkg, c.Trashed); err != nil {
 			return err
 		}
-		if err := s.move(tx, p, pkg, c); err != nil || c.Trashed == nil && c.Autocomplete == nil {
+		if err := s.move(tx, p, pkg, c, &last); err != nil || c.Trashed == nil && c.Autocomplete == nil {
 			return err
 		}
 		return resumeSeal(tx, pkg.ID)
-	})
+	}))
 }
 
 // resumeSeal queues the seal of a package that only waited for this: the job finds nothing to do
@@ -120,7 +122,7 @@ func (c Change) sets(pkg packageRow) []set {
 		{"due_ms", c.Due != nil, due, same(due, pkg.DueMs)},
 		{"settings", c.Settings != nil, jsonText(c.Settings), sameJSON(jsonText(c.Settings), pkg.Settings)},
 		{"data", c.Data != nil, jsonText(c.Data), sameJSON(jsonText(c.Data), pkg.Data)},
-		{"kept", c.Kept != nil, kept, sameJSON(kept, pkg.Kept)},
+		{"kept", c.Kept != nil, kept, sameJSON(kept, merged(pkg.Kept, json.RawMessage("{}")))},
 	}
 }
 
@@ -168,7 +170,8 @@ func description(was packageRow, c Change) string {
 	return was.Description
 }
 
-// merged is a column of stored members with those that are given in their place.
+// merged is a column of stored members with those that are given in their place. What is false or empty is left out:
+// surfaces show it where nothing is stored.
 func merged(was string, given json.RawMessage) string {
 	if given == nil {
 		return was
@@ -177,6 +180,7 @@ func merged(was string, given json.RawMessage) string {
 	for _, text := range []string{was, string(given)} {
 		_ = json.Unmarshal([]byte(text), &members)
 	}
+	maps.DeleteFunc(members, func(_ string, v json.RawMessage) bool { return slices.Contains([]string{"null", "false", `""`, "[]"}, string(v)) })
 	out, err := json.Marshal(members)
 	if err != nil {
 		return was
@@ -264,8 +268,8 @@ func changeTrashed(tx *db.Tx, p authz.Principal, pkg *packageRow, trashed *bool)
 	return err
 }
 
-// move carries out a change of status. A template is never sent, and what lies in the trash stays as it is.
-func (s *Signing) move(tx *db.Tx, p authz.Principal, pkg packageRow, c Change) error {
+// move carries out a change of status; last is where stands who declines himself. A template is never sent, and what lies in the trash stays as it is.
+func (s *Signing) move(tx *db.Tx, p authz.Principal, pkg packageRow, c Change, last *spot) error {
 	if c.Status == "" || c.Status == pkg.Status {
 		return nil
 	}
@@ -280,7 +284,7 @@ func (s *Signing) move(tx *db.Tx, p authz.Principal, pkg packageRow, c Change) e
 	case pkg.Status == Sent && c.Status == Completed:
 		return s.complete(tx, p, pkg)
 	case pkg.Status == Sent && (c.Status == Declined || c.Status == OptedOut):
-		return s.declineByAPI(tx, p, pkg, c)
+		return s.declineByAPI(tx, p, pkg, c, last)
 	case pkg.Status == Completed && c.Status == Archived:
 		return archive(tx, p, pkg)
 	}
@@ -301,6 +305,9 @@ func pause(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	}
 	// Whoever comes back finds other documents: he is asked again, and consents again.
 	if _, err := tx.Exec(`update roles set invited_ms = null, consent_by = null, consent_ms = null where package_id = $1`, pkg.ID); err != nil {
+		return err
+	}
+	if err := voidAcceptances(tx, pkg, "edited", `a.package_id = $1`, pkg.ID); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(`update invitees set waiting_ms = null, watching = false where package_id = $1`, pkg.ID); err != nil {

@@ -171,17 +171,22 @@ func (at spot) here() error {
 // visit finds the spot of a visit and refuses a browser that has not proved to be that person
 // (Unauthenticated: "identify.code", "identify.link"). It counts as activity of the browser's session.
 func (s *Signing) visit(tx *db.Tx, v Visit) (spot, error) {
-	at, err := stand(tx, v, s.Authn.Proof)
+	at, err := s.stand(tx, v, s.Authn.Proof, false)
+	if err == nil && at.how == inPerson {
+		_, err = tx.Exec(`update hosted set last_ms = clock_ms() where invitee_id = $1 and host_id = $2`, at.me.ID, at.host.ID)
+	}
 	return s.answeredFor(tx, v, at, err)
 }
 
 // glance is visit for reads: it does not prolong the browser's session.
-func (s *Signing) glance(tx *db.Tx, v Visit) (spot, error) { return stand(tx, v, s.Authn.Known) }
+func (s *Signing) glance(tx *db.Tx, v Visit) (spot, error) {
+	return s.stand(tx, v, s.Authn.Known, true)
+}
 
 // proof asks how a browser proved a person for a package, as mode demands it.
 type proof func(tx *db.Tx, browser string, p authn.Person, pkg, mode string) (authn.How, error)
 
-func stand(tx *db.Tx, v Visit, ask proof) (spot, error) {
+func (s *Signing) stand(tx *db.Tx, v Visit, ask proof, look bool) (spot, error) {
 	at, err := standAt(tx, v.Handle)
 	if err != nil {
 		return at, err
@@ -189,7 +194,7 @@ func stand(tx *db.Tx, v Visit, ask proof) (spot, error) {
 	at.browser = v.Browser
 	at.how, err = ask(tx, v.Browser, at.person(), at.pkg.ID, at.identification())
 	if errs.KindOf(err) == errs.Unauthenticated && at.pkg.ceremony().InPerson {
-		hosted, failed := at.hosted(tx, ask)
+		hosted, failed := at.hosted(tx, s.Authn.Device, ask, look)
 		if failed != nil {
 			return at, failed
 		}

@@ -15,9 +15,11 @@ import (
 // A waiting member is told this long after a lease should have lapsed, so that the look finds it lapsed.
 const lapseSlack = 500 * time.Millisecond
 
-// watchedLease is the payload of the job that looks whether a lease has lapsed.
-type watchedLease struct {
+// leaseLook is the payload of the job that looks whether a lease has lapsed. A look that finds it running has another look
+// planned, in the other turn: a job cannot plan itself for later while it runs. So a role has two of them at most.
+type leaseLook struct {
 	Role string `json:"role"`
+	Turn int    `json:"turn"`
 }
 
 // Watch asks for a message when the lease is free again (rule 8).
@@ -40,67 +42,70 @@ func (s *Signing) wait(tx *db.Tx, at spot, watching bool) error {
 		where id = $1`, at.me.ID, watching); err != nil || !watching {
 		return err
 	}
-	return s.watchLapse(tx, at.role.ID)
+	return watchLapse(tx, at.role.ID)
 }
 
-// watchLapse queues a look at the moment the lease lapses; a renewed lease has a new moment.
-func (s *Signing) watchLapse(tx *db.Tx, role string) error {
+// watchLapse queues a look at the moment the lease of a role lapses.
+func watchLapse(tx *db.Tx, role string) error {
 	r, err := db.One[roleRow](tx, `select * from roles where id = $1`, role)
 	if err != nil {
 		return err
 	}
+	return planLook(tx, r, 0)
+}
+
+func planLook(tx *db.Tx, r roleRow, turn int) error {
 	now, err := tx.Now()
 	if err != nil {
 		return err
 	}
-	after := db.Time(r.ExpiresMs).Sub(now) + lapseSlack
 	if r.Holder == nil { // it was left before its time
-		after = 0
+		return lookLater(tx, r.ID, turn, -lapseSlack)
 	}
-	return jobs.Add(tx, "lease.lapsed", role+" "+strconv.FormatInt(r.ExpiresMs, 10), watchedLease{role}, max(0, after))
+	return lookLater(tx, r.ID, turn, db.Time(r.ExpiresMs).Sub(now))
 }
 
-// lookForLapse tells who waits for a lease that has lapsed, and looks again later at one that was renewed.
+// lookLater queues a look at a role whose lease lapses after a while.
+func lookLater(tx *db.Tx, role string, turn int, after time.Duration) error {
+	return jobs.Add(tx, "lease.lapsed", role+" "+strconv.Itoa(turn), leaseLook{role, turn}, max(0, after+lapseSlack))
+}
+
+// lookForLapse ends a lease that has lapsed, records that and tells who waits for it. Of one that was renewed or taken
+// anew meanwhile there is another look; where nobody signs there is nothing to do.
 func (s *Signing) lookForLapse(ctx context.Context, payload []byte) error {
-	var in watchedLease
+	var in leaseLook
 	if err := json.Unmarshal(payload, &in); err != nil {
 		return jobs.Final(err)
 	}
 	return s.write(ctx, func(tx *db.Tx) error {
-		lapsed, err := db.One[roleRow](tx, `update roles set stage = '' where id = $1 and state = 'open' and (holder is null or expires_ms <= clock_ms())
-			and `+beingSigned+` returning *`, in.Role)
+		r, err := db.One[roleRow](tx, `update roles set epoch = epoch where id = $1 and state = 'open' and `+beingSigned+` returning *`, in.Role)
 		if errors.Is(err, db.ErrNone) {
-			return s.watchAgain(tx, in.Role)
+			return nil
 		}
 		if err != nil {
 			return err
 		}
-		pkg, err := db.One[packageRow](tx, `select * from packages where id = $1`, lapsed.PackageID)
+		lapsed, err := tx.Exec(`update roles set stage = '' where id = $1 and (holder is null or expires_ms <= clock_ms())`, r.ID)
 		if err != nil {
 			return err
 		}
-		if lapsed.Holder != nil {
-			at := spot{pkg: pkg, role: lapsed}
-			if err := at.recordLapse(tx, lapsed); err != nil {
+		if lapsed == 0 {
+			return planLook(tx, r, 1-in.Turn)
+		}
+		pkg, err := db.One[packageRow](tx, `select * from packages where id = $1`, r.PackageID)
+		if err != nil {
+			return err
+		}
+		if r.Holder != nil {
+			if err := (spot{pkg: pkg, role: r}).recordLapse(tx, r); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(`update roles set holder = null where id = $1`, lapsed.ID); err != nil {
+			if _, err := tx.Exec(`update roles set holder = null where id = $1`, r.ID); err != nil {
 				return err
 			}
 		}
-		return s.tellFree(tx, pkg, lapsed)
+		return s.tellFree(tx, pkg, r)
 	})
-}
-
-// watchAgain goes on watching a lease that still runs, while somebody wants to know.
-func (s *Signing) watchAgain(tx *db.Tx, role string) error {
-	n, err := db.One[int](tx, `select count(*) from invitees i join roles r on r.id = i.role_id
-		join packages p on p.id = r.package_id
-		where r.id = $1 and r.state = 'open' and i.watching and p.status = 'SENT' and not p.trashed`, role)
-	if err != nil || n == 0 {
-		return err
-	}
-	return s.watchLapse(tx, role)
 }
 
 // tellFree mails those who asked to be told that the lease is free.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -401,5 +402,113 @@ func TestRegistration(t *testing.T) {
 			}
 			return nil
 		}))
+	})
+}
+
+// W5: what was raised for one address is never called out to a later one by itself, not even when its act was committed
+// after the address had changed; a change of the key alone loses nothing. By command it goes to the new address.
+func TestW5NothingToALaterAddress(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w, ours, theirs := newWorld(t, d, "127.0.0.1"), listen(t, status(500)), listen(t, nil)
+		w.register(ours.URL, "PACKAGE_CREATE")
+		w.raise("p", "PACKAGE_CREATE")
+		w.once()
+		w.register(ours.URL, "PACKAGE_CREATE", "PACKAGE_TRASH")
+		if n := len(w.deliveries("waiting")); n != 1 {
+			t.Errorf("%d wait after a change of the events", n)
+		}
+		w.register(theirs.URL, "PACKAGE_CREATE")
+		w.raise("p", "PACKAGE_CREATE")
+		w.raise("late", "PACKAGE_CREATE")
+		// What an act raised that had read the former address, and was committed after the change.
+		for pkg, n := range map[string]string{"p": "1", "late": "0"} {
+			must(t, w.DB.Write(t.Context(), func(tx *db.Tx) error {
+				_, err := tx.Exec(`update deliveries set generation = 0, state = 'waiting', ended_ms = null
+					where seq = `+n+` or lane_id in (select id from lanes where package = $1) and $1 = 'late'`, pkg)
+				return err
+			}))
+		}
+		d.Shift(time.Hour)
+		for range 4 {
+			w.once()
+		}
+		if got := theirs.all(); len(got) != 1 || got[0].Package != "p" {
+			t.Errorf("the later address was told of %+v", got)
+		}
+		f := w.deliveries("failed")
+		if len(f) != 2 || f[0].LastError != "the callback has another address now" || len(w.deliveries("waiting")) != 0 {
+			t.Errorf("%+v", f)
+		}
+		if n, err := w.SendAgain(t.Context(), w.account, ""); n != 2 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		for range 2 {
+			w.once()
+		}
+		if n := len(theirs.all()); n != 3 || len(ours.all()) != 1 {
+			t.Errorf("by command %d calls, %d at the former address", n, len(ours.all()))
+		}
+	})
+}
+
+// An act raises in the middle and locks rows of its own after that, which another act holds that raises about the same
+// package: neither waits for the other's lane, so neither is run twice. The order of a lane is that of the commits.
+func TestLanesAreLockedLast(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newWorld(t, d)
+		w.register("https://hooks.example.com", "PACKAGE_TRASH")
+		w.raise("p", "PACKAGE_TRASH") // the lane is there
+		do := func(act func(tx *db.Tx) error) error { return w.DB.Write(t.Context(), act) }
+		must(t, do(func(tx *db.Tx) error {
+			_, err := tx.Exec(`create table own (id bigint primary key, n bigint)`)
+			return err
+		}))
+		must(t, do(func(tx *db.Tx) error { _, err := tx.Exec(`insert into own values (1, 0)`); return err }))
+		hold := func(tx *db.Tx) error { _, err := tx.Exec(`update own set n = n + 1`); return err }
+		var runs atomic.Int64
+		raise := func(tx *db.Tx, by string) error {
+			runs.Add(1)
+			err := Raise(tx, Event{Account: w.account.Account, Package: "p", Name: "PACKAGE_TRASH", SessionUser: by})
+			_, sent := tx.Now() // whatever waited for the next statement has been sent
+			return errors.Join(err, sent)
+		}
+		holds, raised := make(chan struct{}), make(chan struct{})
+		held, told := sync.OnceFunc(func() { close(holds) }), sync.OnceFunc(func() { close(raised) })
+		if strings.HasPrefix(d.URL, "sqlite:") {
+			told() // its acts come one after the other
+		}
+		var acts sync.WaitGroup
+		acts.Go(func() {
+			if err := do(func(tx *db.Tx) error {
+				err := hold(tx)
+				held()
+				<-raised
+				return errors.Join(err, raise(tx, "first"))
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+		<-holds
+		acts.Go(func() {
+			if err := do(func(tx *db.Tx) error {
+				err := raise(tx, "second")
+				told()
+				return errors.Join(err, hold(tx))
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+		acts.Wait()
+		if runs.Load() != 2 {
+			t.Errorf("the acts were run %d times", runs.Load())
+		}
+		var bodies [][]byte
+		must(t, w.DB.Read(t.Context(), func(tx *db.Tx) (err error) {
+			bodies, err = db.All[[]byte](tx, `select body from deliveries order by seq`)
+			return err
+		}))
+		if len(bodies) != 3 || !bytes.Contains(bodies[1], []byte(`"first"`)) || !bytes.Contains(bodies[2], []byte(`"second"`)) {
+			t.Errorf("%s", bodies)
+		}
 	})
 }

@@ -2,8 +2,10 @@
 //
 // An act raises an event in its own transaction, so a delivery exists exactly if the act
 // happened. Each callback has one lane for each package. The order within a lane is the order
-// in which the acts were committed, because raising locks the lane's row; a delivery waits
-// for those before it, lanes do not wait for each other.
+// in which the acts were committed, because the lane's row is locked just before the commit, by
+// when the act holds whatever else it needs (db.BeforeCommit); a delivery waits for those before
+// it, lanes do not wait for each other. A delivery belongs to the address that was registered
+// when it was raised: another one gets it only by command.
 //
 //	waiting ──2xx within 30 s──▶ delivered
 //	   ▲ └──anything else: again after 5 s, 10 s … 1 h; three days after it was raised──▶ failed ──┐

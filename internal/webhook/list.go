@@ -90,7 +90,8 @@ func (w *Webhook) SendAgain(ctx context.Context, p authz.Principal, id string) (
 			return err
 		}
 		for _, lane := range lanes {
-			changed, err := tx.Exec(`update deliveries set state = 'waiting', ended_ms = null, since_ms = clock_ms(), tries = 0
+			changed, err := tx.Exec(`update deliveries set state = 'waiting', ended_ms = null, since_ms = clock_ms(), tries = 0,
+					generation = (select c.generation from callbacks c join lanes l on l.callback_id = c.id where l.id = $1)
 				where lane_id = $1 and ($2 = '' or id = $2) and (state = 'failed' or state = 'waiting' and last_error <> '')`, lane, innerID(id))
 			if err != nil {
 				return err

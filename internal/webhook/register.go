@@ -15,6 +15,7 @@ import (
 	"countersign.dev/internal/audit"
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/db"
+	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
 	"countersign.dev/internal/secret"
 )
@@ -48,6 +49,9 @@ const (
 	maxURL        = 2000
 	maxCredential = 2000
 )
+
+// maxOrigins is how many connectors an account has beside its own callback: each event is kept for each of them.
+const maxOrigins = 20
 
 var plainOrigin = regexp.MustCompile(`^[0-9A-Za-z._-]{1,64}$`)
 
@@ -146,9 +150,12 @@ type callback struct {
 	Secret, Former                   []byte
 	FormerUntilMs                    int64
 	CreatedMs, UpdatedMs             int64
+	Registrant                       string
+	ToldMs                           int64
+	Generation                       int64
 }
 
-const columns = `id, account_id, origin, url, host, style, credential, events, secret, former, former_until_ms, created_ms, updated_ms`
+const columns = `id, account_id, origin, url, host, style, credential, events, secret, former, former_until_ms, created_ms, updated_ms, registrant, told_ms, generation`
 
 // purpose binds what is sealed to the callback it belongs to.
 func purpose(account, origin, what string) string {
@@ -164,9 +171,10 @@ func (w *Webhook) open(c callback) (out credential, err error) {
 }
 
 // Register puts a registration in the place of the one of its origin; with an empty URL it
-// switches the callback off, and what waits to be delivered is given up. The secret that
-// signs calls stays. Errors, all Invalid: "callback.url", "callback.origin",
-// "callback.event", "callback.credential", "callback.style".
+// switches the callback off. What waits for an address is never sent to a later one by
+// itself: it is given up, and SendAgain sends it. The secret that signs calls stays.
+// Errors: Invalid "callback.url", "callback.origin", "callback.event", "callback.credential",
+// "callback.style", "callback.too_many"; Denied "account.not_manager", "user.inactive".
 func (w *Webhook) Register(ctx context.Context, p authz.Principal, r Registration) error {
 	host, err := r.check()
 	if err != nil {
@@ -181,19 +189,27 @@ func (w *Webhook) Register(ctx context.Context, p authz.Principal, r Registratio
 		events = "*"
 	}
 	return w.DB.Write(ctx, func(tx *db.Tx) error {
-		id, err := db.One[string](tx, `insert into callbacks (`+columns+`)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, null, 0, clock_ms(), clock_ms())
+		if err := directory.MayManage(tx, p); err != nil {
+			return err
+		}
+		row, err := db.One[callback](tx, `insert into callbacks (`+columns+`)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, null, 0, clock_ms(), clock_ms(), $10, 0, 0)
 			on conflict (account_id, origin) do update set url = excluded.url, host = excluded.host, style = excluded.style,
-				credential = excluded.credential, events = excluded.events, updated_ms = excluded.updated_ms returning id`,
+				credential = excluded.credential, events = excluded.events, updated_ms = excluded.updated_ms,
+				generation = callbacks.generation + case when callbacks.url = excluded.url then 0 else 1 end,
+				registrant = excluded.registrant returning `+columns,
 			secret.NewID(), p.Account, r.Origin, r.URL, host, r.Style, w.Box.Seal(purpose(p.Account, r.Origin, "credential"), plain),
-			events, w.Box.Seal(purpose(p.Account, r.Origin, "secret"), []byte(newSecret())))
+			events, w.Box.Seal(purpose(p.Account, r.Origin, "secret"), []byte(newSecret())), p.User)
 		if err != nil {
 			return err
 		}
-		if r.URL == "" {
-			if err := giveUpAll(tx, id); err != nil {
+		if r.URL != "" {
+			if err := bounded(tx, p.Account); err != nil {
 				return err
 			}
+		}
+		if err := giveUpFormer(tx, row); err != nil {
+			return err
 		}
 		_, err = audit.Append(tx, audit.Event{Type: "callback.changed", Account: p.Account, Actor: audit.By(p),
 			Detail: map[string]string{"origin": r.Origin, "host": host, "events": strings.TrimSpace(events)}})
@@ -201,24 +217,55 @@ func (w *Webhook) Register(ctx context.Context, p authz.Principal, r Registratio
 	})
 }
 
-// giveUpAll ends what waits for a callback that was switched off.
-func giveUpAll(tx *db.Tx, id string) error {
-	if _, err := tx.Exec(`update lanes set due_ms = null, held = false, claim = claim + 1 where callback_id = $1 and due_ms is not null`, id); err != nil {
+// bounded refuses (Invalid "callback.too_many") one connector more than an account has. Those that are switched off do
+// not count.
+func bounded(tx *db.Tx, account string) error {
+	// Two at once wait here for each other: on PostgreSQL neither would see the other's row.
+	if _, err := tx.Exec(`update callbacks set updated_ms = updated_ms where account_id = $1 and id = (select min(id) from callbacks where account_id = $1)`,
+		account); err != nil {
 		return err
 	}
-	_, err := tx.Exec(`update deliveries set state = 'failed', ended_ms = clock_ms(), last_error = 'the callback was switched off'
-		where state = 'waiting' and lane_id in (select id from lanes where callback_id = $1)`, id)
+	n, err := db.One[int](tx, `select count(*) from callbacks where account_id = $1 and origin <> '' and url <> ''`, account)
+	if err == nil && n > maxOrigins {
+		err = errs.New(errs.Invalid, "callback.too_many", "An account has callbacks of at most %d connectors.", maxOrigins).On("origin")
+	}
 	return err
 }
 
-// Registered is the account's registration of an origin; without URL when there is none.
+// giveUpFormer ends what waits for an address that the callback has no more.
+func giveUpFormer(tx *db.Tx, now callback) error {
+	const former = `lane_id = lanes.id and state = 'waiting' and generation`
+	if _, err := tx.Exec(`update lanes set held = false, claim = claim + 1,
+			due_ms = case when exists (select 1 from deliveries where `+former+` = $2) then clock_ms() else null end
+		where callback_id = $1 and exists (select 1 from deliveries where `+former+` < $2)`, now.ID, now.Generation); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`update deliveries set state = 'failed', ended_ms = clock_ms(), last_error = $3
+		where state = 'waiting' and generation < $2 and lane_id in (select id from lanes where callback_id = $1)`,
+		now.ID, now.Generation, now.whyFormer())
+	return err
+}
+
+// whyFormer is what is noted of a delivery for an earlier address.
+func (c callback) whyFormer() string {
+	if c.URL == "" {
+		return "the callback was switched off"
+	}
+	return "the callback has another address now"
+}
+
+// Registered is the account's registration of an origin, its key included; without URL when there is none. Denied
+// "account.not_manager", "user.inactive".
 func (w *Webhook) Registered(ctx context.Context, p authz.Principal, origin string) (Registration, error) {
 	r := Registration{Origin: origin, Style: Key}
 	if _, err := r.check(); err != nil {
 		return r, err
 	}
 	var row callback
-	err := w.DB.Peek(ctx, func(tx *db.Tx) (err error) {
+	err := w.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		if err := directory.MayManage(tx, p); err != nil {
+			return err
+		}
 		row, err = db.One[callback](tx, `select `+columns+` from callbacks where account_id = $1 and origin = $2`, p.Account, origin)
 		return err
 	})

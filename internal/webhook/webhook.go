@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign.dev/internal/db"
+	"countersign.dev/internal/mail"
 	"countersign.dev/internal/secret"
 )
 
@@ -15,6 +16,8 @@ type Config struct {
 	DB  *db.DB
 	Box *secret.Box
 	Log *slog.Logger
+	// Post mails who looks after a callback when a delivery is given up; nil: nobody is told.
+	Post *mail.Post
 	// Allow are host names, addresses and networks that may be called although they lie
 	// inside: "10.0.0.0/8", "127.0.0.1", "hooks.example.com". On them any port may be called.
 	Allow []string

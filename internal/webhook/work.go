@@ -10,6 +10,8 @@ import (
 
 	"countersign.dev/internal/audit"
 	"countersign.dev/internal/db"
+	"countersign.dev/internal/directory"
+	"countersign.dev/internal/mail"
 )
 
 const (
@@ -18,6 +20,7 @@ const (
 	tryFor    = 72 * time.Hour              // a delivery that fails later than this after it was raised is given up
 	waitFirst = 5 * time.Second             // after the first failure; it doubles with each further one
 	waitMost  = time.Hour
+	tellEvery = 24 * time.Hour // how often a person is told that deliveries of a callback are given up
 	tidyEvery = time.Hour
 	keepDone  = 7 * 24 * time.Hour  // how long what was delivered is kept
 	keepLost  = 30 * 24 * time.Hour // how long what was given up is kept
@@ -35,6 +38,7 @@ type job struct {
 	ID, Name       string
 	Body           []byte
 	SinceMs, Tries int64
+	Generation     int64
 	receiver       receiver
 }
 
@@ -124,6 +128,7 @@ func (w *Webhook) lanes(ctx context.Context, r receiver, n int) (ids []string, e
 // claim takes a lane and the delivery at its head; not ok when somebody else was faster.
 func (w *Webhook) claim(ctx context.Context, r receiver, lane string) (j job, ok bool, err error) {
 	err = w.DB.Write(ctx, func(tx *db.Tx) error {
+		ok = false
 		claim, err := db.One[int64](tx, `update lanes set held = true, claim = claim + 1, due_ms = clock_ms() + $2
 			where id = $1 and due_ms <= clock_ms() returning claim`, lane, claimFor.Milliseconds())
 		if errors.Is(err, db.ErrNone) {
@@ -134,7 +139,7 @@ func (w *Webhook) claim(ctx context.Context, r receiver, lane string) (j job, ok
 		}
 		j, err = db.One[job](tx, `update deliveries set tries = tries + 1 where state = 'waiting' and lane_id = $1
 			and seq = (select min(seq) from deliveries where lane_id = $1 and state = 'waiting')
-			returning id, name, body, since_ms, tries, clock_ms() as now_ms`, lane)
+			returning id, name, body, since_ms, tries, generation, clock_ms() as now_ms`, lane)
 		if errors.Is(err, db.ErrNone) {
 			return quiet(tx, lane, claim)
 		}
@@ -142,9 +147,13 @@ func (w *Webhook) claim(ctx context.Context, r receiver, lane string) (j job, ok
 			return err
 		}
 		j.Lane, j.Claim, j.receiver = lane, claim, r
-		j.To, err = db.One[callback](tx, `select `+columns+` from callbacks where id = $1`, r.ID)
-		ok = err == nil
-		return err
+		if j.To, err = db.One[callback](tx, `select `+columns+` from callbacks where id = $1`, r.ID); err != nil {
+			return err
+		}
+		if ok = j.Generation == j.To.Generation; !ok { // its act was committed after the address had changed
+			return giveUpFormer(tx, j.To)
+		}
+		return nil
 	})
 	return j, ok && err == nil, err
 }
@@ -253,7 +262,37 @@ func (w *Webhook) failed(tx *db.Tx, j job, status int, cause error) error {
 		Detail: map[string]string{"delivery": idOf(j.ID), "event": j.Name, "origin": j.To.Origin}}); err != nil {
 		return err
 	}
+	if err := w.tellGivenUp(tx, j, text); err != nil {
+		return err
+	}
 	return quiet(tx, j.Lane, j.Claim)
+}
+
+// tellGivenUp mails who registered the callback, or the account's managers when he is none of them any more, that a
+// delivery was given up: once a day for each callback.
+func (w *Webhook) tellGivenUp(tx *db.Tx, j job, why string) error {
+	if w.Post == nil {
+		return nil
+	}
+	first, err := tx.Exec(`update callbacks set told_ms = clock_ms() where id = $1 and told_ms <= clock_ms() - $2`, j.To.ID, tellEvery.Milliseconds())
+	if err != nil || first == 0 {
+		return err
+	}
+	account, err := directory.AccountByID(tx, j.To.AccountID)
+	if err != nil {
+		return err
+	}
+	managers, err := directory.ManagersOf(tx, j.To.AccountID, j.To.Registrant)
+	if err != nil {
+		return err
+	}
+	for _, u := range managers {
+		if err := w.Post.Send(tx, mail.Message{To: mail.Address{Name: u.Name(), Email: u.Email}, Account: j.To.AccountID,
+			Data: mail.CallbackFailed{Person: u.Name(), Account: account.Known(), Host: j.To.Host, Event: j.Name, Why: why}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // quiet has a lane wait for nothing, or at once for the next in it. Its row is locked already,

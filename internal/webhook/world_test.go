@@ -32,7 +32,7 @@ type world struct {
 
 func newWorld(t *testing.T, d *dbtest.DB, allow ...string) *world {
 	t.Helper()
-	return &world{T: t, Webhook: room(t, d.DB, allow...), db: d, account: authz.Principal{Account: secret.NewID()}}
+	return &world{T: t, Webhook: room(t, d.DB, allow...), db: d, account: authz.Principal{Account: secret.NewID(), Rights: []authz.Right{authz.Operate}}}
 }
 
 func room(t *testing.T, d *db.DB, allow ...string) *Webhook {

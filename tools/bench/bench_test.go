@@ -151,3 +151,134 @@ func TestOthersAreNotUs(t *testing.T) {
 		t.Errorf("of %s used, %s are ours", all, used)
 	}
 }
+
+// B1 names B1 and B1a, not B10; a table goes by the number.
+func TestItemsAreNamed(t *testing.T) {
+	o := options{only: []string{"B1", "P-new"}}
+	for id, want := range map[string]bool{"B1": true, "B1a": true, "B10": false, "B10-kept": false, "P-new1": false, "P-new": true, "B2": false} {
+		if o.wants(id) != want {
+			t.Errorf("%s: %t", id, !want)
+		}
+	}
+	for id, want := range map[string]int{"B7a": 7, "B10-kept": 10, "B3+": 3, "P-get": 100, "B5 x10": 5} {
+		if n := (result{item: item{id: id}}).number(); n != want {
+			t.Errorf("%s: %d", id, n)
+		}
+	}
+	seen := map[string]bool{}
+	for _, it := range items {
+		if seen[it.id] || it.requests == nil && it.sides == nil || it.sides == nil && it.floor == nil {
+			t.Errorf("%s is there twice, or is held against nothing", it.id)
+		}
+		seen[it.id] = true
+	}
+}
+
+// A verdict names every goal that was missed.
+func TestVerdicts(t *testing.T) {
+	r := result{item: item{goal: always(0.9), within: time.Millisecond}, engine: "sqlite", ratio: 0.45}
+	r.ours.p50 = 2 * time.Millisecond
+	if got := r.verdict(); got != "≥ 0.9 MISSED (50 %) p50 > 1ms" {
+		t.Error(got)
+	}
+	r.ratio, r.ours.p50 = 0.9, time.Millisecond
+	if got := r.verdict(); got != "≥ 0.9 met" {
+		t.Error(got)
+	}
+	r.count, r.like = &count{statements: 31}, &count{statements: 30}
+	if got := r.verdict(); got != "≥ 0.9 SQL grows" {
+		t.Error(got)
+	}
+	rounds := []round{{ours: figures{rate: 1, cpu: 3}, floor: figures{rate: 10, cpu: 2}}}
+	for byCPU, want := range map[bool]string{false: "0.10", true: "0.67"} {
+		r := result{item: item{byCPU: byCPU}}
+		if r.sum(rounds); ratio(r.ratio) != want {
+			t.Errorf("by processor time %t: %s", byCPU, ratio(r.ratio))
+		}
+	}
+}
+
+// A visitor goes through the form behind a link, and keeps cookie, handle and nonce.
+func TestVisitorEnters(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /s/tok", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `<input type="hidden" name="nonce" value="n1"><input type="hidden" name="token" value="tok">`)
+	})
+	mux.HandleFunc("POST /s", func(w http.ResponseWriter, r *http.Request) {
+		if r.PostFormValue("nonce") != "n1" || r.PostFormValue("token") != "tok" {
+			http.Error(w, "no", http.StatusForbidden)
+			return
+		}
+		http.SetCookie(w, &http.Cookie{Name: "cs_browser", Value: "c1", Path: "/"})
+		w.Header().Set("Location", "/sign/h1?lease=2")
+		w.WriteHeader(http.StatusSeeOther)
+	})
+	mux.HandleFunc("GET /sign/h1", func(w http.ResponseWriter, r *http.Request) {
+		if c, err := r.Cookie("cs_browser"); err != nil || c.Value != "c1" || r.URL.RawQuery != "lease=2" {
+			http.Error(w, "no", http.StatusForbidden)
+			return
+		}
+		fmt.Fprint(w, `<body data-nonce="n2">`)
+	})
+	s := httptest.NewServer(mux)
+	defer s.Close()
+	c := &child{addresses: addresses{Main: s.Listener.Addr().String()}}
+	v, _, err := c.enter("http://127.0.0.1:1/s/tok")
+	if err != nil || v != (visitor{"c1", "h1", "n2"}) {
+		t.Errorf("%+v: %v", v, err)
+	}
+	if _, _, err := c.enter("http://127.0.0.1:1/s/other"); err == nil {
+		t.Error("somebody entered by a link that is not known")
+	}
+}
+
+// A database that swallows the audit rows still takes the act.
+func TestAuditRowsAreDropped(t *testing.T) {
+	d, err := newDatabase(t.Context(), "sqlite", t.TempDir(), "test")
+	must(t, err)
+	pool, err := d.open(1)
+	must(t, err)
+	defer pool.Close()
+	all := append([]string{`create table users (id text)`, `create table audit_events (id text)`, `create table audit_personal (id text)`}, swallow("sqlite")...)
+	for _, s := range append(all, `insert into audit_events values ('a')`, `insert into audit_personal values ('a')`, `insert into users values ('a')`) {
+		_, err = pool.Exec(s)
+		must(t, err)
+	}
+	n, err := column(t.Context(), pool, `select (select count(*) from users) || ' ' || (select count(*) from audit_events) || (select count(*) from audit_personal)`)
+	if err != nil || n[0] != "1 00" {
+		t.Errorf("%v: %v", n, err)
+	}
+	rows := []row{{Table: "users"}, {Table: "audit_events"}, {Table: "audit_personal"}}
+	if tables(untraced(rows)) != "users" || len(rows) != 3 {
+		t.Errorf("%s of %s", tables(untraced(rows)), tables(rows))
+	}
+}
+
+// Many callers make different users, each in his account.
+func TestUsersOfManyAccounts(t *testing.T) {
+	who := &tenant{account: "acc-0"}
+	next, err := newUsersIn(who, []string{"acc-1", "acc-2"})
+	must(t, err)
+	seen := map[string]bool{}
+	for conn := range accountsAtOnce {
+		for n := range 3 {
+			raw := string(next(conn, n))
+			if seen[raw] || !strings.Contains(raw, fmt.Sprintf(`"acc-%d"`, 1+conn%2)) || strings.Count(raw, domain) != 1 {
+				t.Fatalf("caller %d: %s", conn, raw)
+			}
+			seen[raw] = true
+		}
+	}
+	if _, err := newUsersIn(who, nil); err == nil {
+		t.Error("users in no account")
+	}
+}
+
+// Ten scans have about 5.7 MB.
+func TestScansAreLarge(t *testing.T) {
+	doc, err := scansOf(10)
+	must(t, err)
+	if n := len(doc); n < 5_400_000 || n > 6_000_000 || strings.Count(string(doc), "/DCTDecode") != 10 {
+		t.Errorf("%d bytes", n)
+	}
+}

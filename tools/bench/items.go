@@ -18,6 +18,8 @@ type item struct {
 	// noSQL says that a request may run no statement; fewCommits that on SQLite
 	// at most every eighth may cost a commit of its own.
 	noSQL, fewCommits bool
+	// sqlAs is another item whose number of statements this one's must not pass.
+	sqlAs string
 	// requests makes them anew for each round; none where the sides bring their own.
 	requests func(*bench) (source, error)
 	// sides are held against each other instead of our server and the floor; with
@@ -233,6 +235,7 @@ func createUser(b *bench) (source, error) {
 func (b *bench) tenfold(ctx context.Context, dir string) (out []result, err error) {
 	big := b.options
 	big.users, big.packages = 10*big.users, 10*big.packages
+	big.only = []string{"none"} // nothing is sent to a group there
 	d, err := newDatabase(ctx, b.tenant.db.Engine, dir, "tenfold")
 	if err != nil {
 		return out, err

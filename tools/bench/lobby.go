@@ -19,35 +19,41 @@ import (
 var lobbyItems = []item{
 	{id: "B10-kept", work: "page image at 100 dpi, kept / bare of the same size", status: 200, goal: always(0.7), requests: keptImage, floor: kind("answer")},
 	losing("B7a", 10), losing("B7b", 100), losing("B7c", 1000),
+	{id: "B7d", work: "read how the signing stands, group of 1000 / of 10", status: 200, goal: always(0.9), requests: reading(1000), sides: besideReading},
 }
 
-// losing is a member's wish to sign while another one of so many does, held against reading who does.
+// losing is a member's wish to sign while another one of so many does.
 func losing(id string, members int) item {
-	return item{id: id, work: fmt.Sprintf("lose the race for a lease, group of %d / read its standing", members), status: 409, goal: always(1 / 1.5),
-		requests: func(b *bench) (source, error) {
-			r, err := b.room(members)
-			if err != nil {
-				return nil, err
-			}
-			var raw [][]byte
-			for _, v := range r.losers {
-				raw = append(raw, v.takes())
-			}
-			return func(conn, _ int) []byte { return raw[conn%len(raw)] }, r.hold(b.ours)
-		},
-		sides: func(_ context.Context, b *bench) (ours, other side, err error) {
-			r, err := b.room(members)
-			if err != nil {
-				return ours, other, err
-			}
-			var raw [][]byte
-			for _, v := range r.losers {
-				raw = append(raw, v.request("GET", "/state", ""))
-			}
-			other = b.side()
-			other.status, other.next = 200, func(conn, _ int) []byte { return raw[conn%len(raw)] }
-			return b.side(), other, nil
-		}}
+	return item{id: id, work: fmt.Sprintf("lose the race for a lease, group of %d / read the standing, of 10", members), status: 409,
+		goal: always(1 / 1.5), sqlAs: "B7a", requests: everyLoser(members, visitor.takes), sides: besideReading}
+}
+
+// reading is what the pages of those who wait ask again and again.
+func reading(members int) func(*bench) (source, error) {
+	return everyLoser(members, func(v visitor) []byte { return v.request("GET", "/state", "") })
+}
+
+// everyLoser sends a request from each connection for another member.
+func everyLoser(members int, of func(visitor) []byte) func(*bench) (source, error) {
+	return func(b *bench) (source, error) {
+		r, err := b.room(members)
+		if err != nil {
+			return nil, err
+		}
+		var raw [][]byte
+		for _, v := range r.losers {
+			raw = append(raw, of(v))
+		}
+		return func(conn, _ int) []byte { return raw[conn%len(raw)] }, r.hold(b.ours)
+	}
+}
+
+// besideReading holds against a plain read: how the signing stands in a small group.
+func besideReading(_ context.Context, b *bench) (ours, other side, err error) {
+	ours, other = b.side(), b.side()
+	other.status = 200
+	other.next, err = reading(10)(b)
+	return ours, other, err
 }
 
 // keptImage is a page that somebody was shown before.

@@ -1,7 +1,8 @@
 // Command bench measures the server against floors, side by side in one run: a
 // floor is a plain net/http handler that answers the same bytes ("bare"), signs
 // or verifies once, or writes or reads the same rows by the database driver
-// alone, as durable, for as many callers ("raw").
+// alone, as durable, for as many callers ("raw"). Where there is no such floor it
+// is held against itself in easier circumstances, or against another program.
 //
 // The server and the floors are children of this process, so that processor
 // time is counted for each. Slices of time go A B A B; the ratio shown is the

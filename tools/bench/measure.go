@@ -32,7 +32,7 @@ type result struct {
 	engine       string
 	ours, floor  figures
 	ratio        float64
-	count        *count // nil: not counted
+	count, like  *count // nil: not counted; like is the sqlAs item's
 	thrown, busy int    // rounds thrown away; rounds used although the machine was busy
 }
 
@@ -73,7 +73,7 @@ func onEngine(ctx context.Context, o options, engine string) (out []result, err 
 			return out, fmt.Errorf("%s: %w", it.id, err)
 		}
 		out = append(out, r)
-		fmt.Fprintf(os.Stderr, "%s %s: %.0f/s, floor %.0f/s, ratio %.2f\n", it.id, engine, r.ours.rate, r.floor.rate, r.ratio)
+		fmt.Fprintf(os.Stderr, "%s %s: %.0f/s, floor %.0f/s, ratio %.2f\n", it.id, r.engine, r.ours.rate, r.floor.rate, r.ratio)
 	}
 	if o.wants("B9") {
 		r, err := b.seals(ctx)
@@ -219,6 +219,9 @@ func (b *bench) compare(ctx context.Context, it item, ours, other side) (r resul
 	r = result{item: it, engine: it.engine(b.tenant.db.Engine)}
 	if c, ok := b.counts[it.id]; ok {
 		r.count = &c
+		if like, ok := b.counts[it.sqlAs]; ok {
+			r.like = &like
+		}
 	}
 	if folder := b.options.profiles; folder != "" {
 		end, failed := ours.child.profile(filepath.Join(folder, it.id+"-"+r.engine+".pprof"))

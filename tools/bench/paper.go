@@ -210,7 +210,7 @@ func scansOf(n int) ([]byte, error) {
 		}
 	}
 	var coded bytes.Buffer
-	if err := jpeg.Encode(&coded, picture, &jpeg.Options{Quality: 75}); err != nil {
+	if err := jpeg.Encode(&coded, picture, &jpeg.Options{Quality: 83}); err != nil {
 		return nil, err
 	}
 	w := &pdfWriter{}

@@ -55,9 +55,17 @@ func (r result) cells() []string {
 		sql, trips = fmt.Sprintf("%.1f", r.count.statements), fmt.Sprintf("%.1f", r.count.trips)
 		commits = fmt.Sprintf("%.1f", r.count.commits)
 	}
-	return []string{r.id, r.work, r.engine, fmt.Sprintf("%.0f", r.ours.rate), fmt.Sprintf("%.0f", r.floor.rate), fmt.Sprintf("%.2f", r.ratio),
-		r.verdict(), fmt.Sprintf("%.2f", r.cpuRatio()), times(r.ours), times(r.floor), r.cpu(r.ours), r.cpu(r.floor),
+	return []string{r.id, r.work, r.engine, fmt.Sprintf("%.0f", r.ours.rate), fmt.Sprintf("%.0f", r.floor.rate), ratio(r.ratio),
+		r.verdict(), ratio(r.cpuRatio()), times(r.ours), times(r.floor), r.cpu(r.ours), r.cpu(r.floor),
 		fmt.Sprintf("%.0f", r.ours.objects), fmt.Sprintf("%.0f", r.ours.bytes), sql, trips, commits, rounds}
+}
+
+// ratio keeps two digits of a small one.
+func ratio(of float64) string {
+	if of < 0.095 {
+		return fmt.Sprintf("%.2g", of)
+	}
+	return fmt.Sprintf("%.2f", of)
 }
 
 func (r result) cpu(f figures) string {
@@ -86,13 +94,16 @@ func (r result) verdict() string {
 	}
 	missed := ""
 	if r.ratio < goal {
-		missed = fmt.Sprintf("MISSED (%.0f %%)", 100*r.ratio/goal)
+		missed = fmt.Sprintf("MISSED (%d %%)", int(100*r.ratio/goal))
 	}
 	if r.within > 0 && r.ours.p50 > r.within {
 		missed += fmt.Sprintf(" p50 > %s", r.within)
 	}
 	if r.noSQL && r.count != nil && r.count.statements > 0.05 {
 		missed += " SQL"
+	}
+	if r.like != nil && r.count.statements > r.like.statements+0.5 {
+		missed += " SQL grows"
 	}
 	if r.fewCommits && r.engine == "sqlite" && r.ours.commits > 1./8 {
 		missed += " commits"

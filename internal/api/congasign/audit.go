@@ -48,6 +48,10 @@ var vocabulary = map[string]struct{ kind, target string }{
 	"document.downloaded": {"Download", "Document"},
 	"role.signed":         {"Click To Sign", "Document"},
 	"role.declined":       {"Decline", "Package"},
+	"package.opted_out":   {"Opt Out", "Package"},
+	"approval.accepted":   {"Accept", "Document"},
+	"session.made":        {"Signing Session For Recipient", "Package"},
+	"device.handed_over":  {"Confirm", "Package"},
 }
 
 func (s *surface) trail(r *api.Request) (api.Answer, error) {

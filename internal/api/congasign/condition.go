@@ -1,24 +1,15 @@
 package congasign
 
 import (
-	"regexp"
-
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/signing"
 )
 
 // maxConditions is how many conditions a field has.
 const maxConditions = 100
-
-// The grammar of conditional fields, as the vendor shows it (OneSpan Sign, Conditional fields): terms on values joined by
-// && and ||, and one assignment.
-var (
-	conditionTerm    = `\s*document\['[^']+'\]\.field\['[^']+'\]\.value\s*(?:==|!=)\s*(?:'[^']*'|null)\s*`
-	conditionGrammar = regexp.MustCompile(`^` + conditionTerm + `(?:(?:&&|\|\|)` + conditionTerm + `)*$`)
-	actionGrammar    = regexp.MustCompile(`^\s*document\['[^']+'\]\.field\['[^']+'\]\.(?:disabled|required)\s*=\s*(?:true|false)\s*$`)
-)
 
 // checkConditions refuses (Invalid "condition.malformed") what is no list of conditions {id, condition, action}.
 func checkConditions(raw jsontext.Value) error {
@@ -40,11 +31,8 @@ func checkConditions(raw jsontext.Value) error {
 		return badCondition("there are too many")
 	}
 	for _, c := range all {
-		if len(c.ID) > 128 || len(c.Condition) > 8000 || !conditionGrammar.MatchString(c.Condition) {
-			return badCondition("a condition is written document['D'].field['F'].value == 'X'")
-		}
-		if !actionGrammar.MatchString(c.Action) {
-			return badCondition("an action is written document['D'].field['F'].disabled = true")
+		if len(c.ID) > 128 || len(c.Condition) > 8000 || !signing.ObeysCondition(c.Condition, c.Action) {
+			return badCondition("a condition is written document['D'].field['F'].value == 'X', an action document['D'].field['F'].disabled = true")
 		}
 	}
 	return nil

@@ -60,8 +60,10 @@ type (
 		Message string `json:"message"`
 	}
 	orderIn struct {
-		ID    string `json:"id"`
-		Index *int   `json:"index"`
+		ID          string  `json:"id"`
+		Index       *int    `json:"index"`
+		Name        *string `json:"name"`
+		Description *string `json:"description"`
 	}
 	languageIn struct {
 		Language string `json:"language"`
@@ -251,7 +253,7 @@ var accessOperations = map[string]operation{
 var reportOperations = map[string]operation{
 	"GET /reports/completion": {tag: "Reports", summary: "Completion report", text: "JSON, or CSV when `Accept` asks for it. Streamed.", query: "from to status senderId summary", out: completionReportOut{}, file: []string{"text/csv"}},
 	"GET /reports/usage":      {tag: "Reports", summary: "Usage report", text: "Packages of each sender by status.", query: "from to senderId", out: free{}, file: []string{"text/csv"}},
-	"GET /reports/delegation": {tag: "Reports", summary: "Delegation report", text: "Not offered.", status: 501},
+	"GET /reports/delegation": {tag: "Reports", summary: "Delegation report", text: "Empty: nobody acts for another here but members of groups. JSON, or CSV by Accept.", query: "from to", out: delegationOut{}},
 }
 
 var settingOperations = shelves()

@@ -123,8 +123,10 @@ func (s *surface) changeDocument(r *api.Request) (api.Answer, error) {
 // reorderDocuments takes documents with their new index. The consent always comes first, so it is passed over.
 func (s *surface) reorderDocuments(r *api.Request) (api.Answer, error) {
 	var in []struct {
-		ID    string `json:"id"`
-		Index *int   `json:"index"`
+		ID          string  `json:"id"`
+		Index       *int    `json:"index"`
+		Name        *string `json:"name"`
+		Description *string `json:"description"`
 	}
 	if err := r.JSON(&in); err != nil {
 		return api.Answer{}, err
@@ -140,7 +142,7 @@ func (s *surface) reorderDocuments(r *api.Request) (api.Answer, error) {
 		if err := within("documents.index", float64(*d.Index), 0, 10_000); err != nil {
 			return api.Answer{}, err
 		}
-		order = append(order, signing.Place{Document: d.ID, Index: *d.Index})
+		order = append(order, signing.Place{Document: d.ID, Index: *d.Index, Name: filled(d.Name), Description: d.Description})
 	}
 	if err := s.signing.ReorderDocuments(r.Context(), r.Principal, r.Path("package"), order); err != nil {
 		return api.Answer{}, err
@@ -192,7 +194,7 @@ func (s *surface) zipDocuments(r *api.Request) (api.Answer, error) {
 	if err != nil {
 		return api.Answer{}, err
 	}
-	return api.Answer{File: &api.File{Name: p.Name + ".zip", Media: "application/zip", Write: func(w io.Writer) error {
+	return api.Answer{File: &api.File{Name: pathless(p.Name) + ".zip", Media: "application/zip", Write: func(w io.Writer) error {
 		archive, taken := zip.NewWriter(w), map[string]bool{}
 		for _, d := range p.Documents {
 			name, pdf, err := s.signing.PDF(r.Context(), r.Principal, p.OuterID, d.OuterID)
@@ -206,6 +208,9 @@ func (s *surface) zipDocuments(r *api.Request) (api.Answer, error) {
 		return archive.Close()
 	}}}, nil
 }
+
+// pathless is a name that no program takes for a path.
+func pathless(name string) string { return strings.NewReplacer("/", "_", `\`, "_").Replace(name) }
 
 // store adds a file as it is: a PDF is compressed already.
 func store(archive *zip.Writer, name string, data []byte) error {

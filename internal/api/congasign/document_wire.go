@@ -54,9 +54,6 @@ func (d documentChangeIn) core() (out signing.DocumentChange, err error) {
 func (d documentIn) core(pdf []byte) (signing.NewDocument, error) {
 	out := signing.NewDocument{OuterID: d.ID, Name: d.Name, Description: d.Description, Index: d.Index, PDF: pdf, Data: given(d.Data),
 		Extract: d.Extract, Extraction: d.ExtractionTypes}
-	if given(d.External) != nil {
-		return out, notTaken("documents.external", "Documents are not fetched from other places: send the file.")
-	}
 	if err := within("documents.index", float64(or(d.Index, 0)), 0, 10_000); err != nil {
 		return out, err
 	}
@@ -115,7 +112,7 @@ const consentName = "Electronic Disclosures and Signatures Consent"
 func wordConsent(p signing.Package) documentOut {
 	out := documentOut{ID: signing.ConsentID, Name: consentName, Pages: []pageOut{}, Approvals: []approvalOut{}}
 	for _, r := range p.Roles {
-		if r.Kind == signing.Owner && !signs(r, p) {
+		if (r.Kind == signing.Owner || p.Status != signing.Draft && len(r.Attachments) == 0) && !signs(r, p) {
 			continue
 		}
 		out.Approvals = append(out.Approvals, approvalOut{

@@ -241,13 +241,13 @@ func testEditing(t *testing.T, s *stack) {
 	}
 	for _, path := range []string{"/roles/s1", "/documents/d1", "/documents/d1/approvals/a1", "/documents/d1/approvals/a1/fields/f2"} {
 		before := s.Get(one + path).Want(200)
-		if after := s.Put(one+path, string(before.Body)).Want(200); !bytes.Equal(after.Body, before.Body) {
+		if after := s.Put(one+path, string(before.Body)).Want(200); undated(after.Body) != undated(before.Body) {
 			t.Errorf("%s sent back became\n%s\nit was\n%s", path, after.Body, before.Body)
 		}
 	}
 	roles := s.Get(one + "/roles").Want(200)
 	list := string(roles.Body[bytes.IndexByte(roles.Body, '['):bytes.LastIndexByte(roles.Body, ']')])
-	if after := s.Put(one+"/roles", list+"]").Want(200); !bytes.Equal(after.Body, roles.Body) {
+	if after := s.Put(one+"/roles", list+"]").Want(200); undated(after.Body) != undated(roles.Body) {
 		t.Errorf("roles sent back became\n%s\nthey were\n%s", after.Body, roles.Body)
 	}
 	got := s.Post(one+"/documents/d1/approvals/", `{"id":"n","role":"s1","fields":[{"id":"i",`+oneField+`},

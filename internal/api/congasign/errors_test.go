@@ -224,7 +224,9 @@ var packageRefusals = []refusal{
 	{"group without id", func(s *stack) apitest.Answer {
 		return s.upload("/api/packages", `{"name":"x","roles":[{"id":"r","signers":[{"group":{"name":"x"}}]}]}`)
 	}},
-	{"role without signer", func(s *stack) apitest.Answer { return s.Post("/api/packages", `{"name":"x","roles":[{"id":"r"}]}`) }},
+	{"send a role without signer", func(s *stack) apitest.Answer {
+		return s.Post("/api/packages", `{"name":"x","status":"SENT","roles":[{"id":"r"}],"documents":[{"name":"d","base64Content":"`+base64Paper()+`"}]}`)
+	}},
 	{"role with two signers", func(s *stack) apitest.Answer {
 		return s.Post("/api/packages", `{"name":"x","roles":[{"id":"r","signers":[{"email":"a@example.com","firstName":"A"},{"email":"b@example.com","firstName":"B"}]}]}`)
 	}},
@@ -288,9 +290,9 @@ var sendingRefusals = []refusal{
 	{"send without a document", func(s *stack) apitest.Answer {
 		return s.Post("/api/packages", `{"name":"x","status":"SENT","roles":[{"id":"r","signers":[{"email":"a@example.com","firstName":"A"}]}]}`)
 	}},
-	{"send a role without an approval", func(s *stack) apitest.Answer {
-		return s.upload("/api/packages", strings.Replace(strings.Replace(packageFor(s.group()), `"DRAFT"`, `"SENT"`, 1), `"roles": [`,
-			`"roles": [{"id":"idle","name":"Idle","signers":[{"email":"idle@example.com","firstName":"Idle"}]},`, 1), "a.pdf")
+	{"send only roles without an approval", func(s *stack) apitest.Answer {
+		return s.Post("/api/packages", `{"name":"x","status":"SENT","roles":[{"id":"idle","name":"Idle","signers":[{"email":"idle@example.com","firstName":"Idle"}]}],
+			"documents":[{"name":"d","base64Content":"`+base64Paper()+`"}]}`)
 	}},
 	{"send to an empty group", func(s *stack) apitest.Answer {
 		id := s.Post("/api/groups", `{"id":"emptygroup","name":"Empty"}`).Want(200).Text("id")
@@ -326,7 +328,7 @@ func testErrors(t *testing.T, s *stack) {
 	for _, row := range apitest.Errors(t, "errors.tsv") {
 		want[row["when"]] = row
 	}
-	for _, r := range slices.Concat(requestRefusals, groupRefusals, packageRefusals, shapeRefusals, sendingRefusals, editRefusals, signingRefusals, callbackRefusals, wholeRefusals, accountRefusals, tokenRefusals, extractRefusals) {
+	for _, r := range slices.Concat(requestRefusals, groupRefusals, packageRefusals, shapeRefusals, sendingRefusals, editRefusals, signingRefusals, callbackRefusals, wholeRefusals, accountRefusals, tokenRefusals, extractRefusals, rareRefusals) {
 		s.forget()
 		got := errorRow(r.name, r.make(s))
 		row := want[r.name]

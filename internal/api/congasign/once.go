@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"countersign.dev/internal/api"
+	"countersign.dev/internal/authz"
 	"countersign.dev/internal/errs"
 	"countersign.dev/internal/retry"
 )
@@ -99,9 +100,12 @@ func (s *surface) keyed(r *api.Request) (*retry.Call, error) {
 	}
 	r.HTTP.Body = io.NopCloser(bytes.NewReader(body))
 	path, _ := claim(strings.TrimSuffix(r.HTTP.URL.Path, "/"))
-	return &retry.Call{Account: r.Principal.Account, Caller: string(r.Principal.Kind) + " " + r.Principal.User,
+	return &retry.Call{Account: r.Principal.Account, Caller: callerOf(r.Principal),
 		Operation: r.HTTP.Method + " " + path, Key: key, Body: fingerprint(r, body)}, nil
 }
+
+// callerOf tells apart whose keys are whose: also two who act in the place of the same user.
+func callerOf(p authz.Principal) string { return string(p.Kind) + " " + p.User + " " + p.By }
 
 // keyText reads a string of RFC 9651 §3.3.3.
 func keyText(header string) (string, bool) {

@@ -1,6 +1,8 @@
 package congasign
 
 import (
+	"cmp"
+
 	"countersign.dev/internal/api"
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/errs"
@@ -13,7 +15,7 @@ func (s *surface) packageRoutes() []api.Route {
 		{Method: "GET", Path: "/packages", Right: authz.Sign, Handle: s.listPackages},
 		{Method: "GET", Path: "/packages/{package}", Right: authz.Sign, Or: authz.SignOwn, Handle: s.getPackage},
 		{Method: "POST", Path: "/packages/{package}", Right: authz.Sign, Or: authz.SignOwn, Body: maxPayload, Handle: s.updatePackage},
-		{Method: "PUT", Path: "/packages/{package}", Right: authz.Sign, Body: maxPayload, Handle: s.updatePackage},
+		{Method: "PUT", Path: "/packages/{package}", Right: authz.Sign, Or: authz.SignOwn, Body: maxPayload, Handle: s.updatePackage},
 		{Method: "DELETE", Path: "/packages/{package}", Right: authz.Sign, Handle: s.deletePackage},
 		{Method: "GET", Path: "/packages/{package}/signingStatus", Right: authz.Sign, Or: authz.SignOwn, Handle: s.signingStatus},
 		{Method: "GET", Path: "/packages/{package}/audit", Right: authz.Sign, Handle: s.trail},
@@ -93,6 +95,11 @@ func (s *surface) updatePackage(r *api.Request) (api.Answer, error) {
 	if err := s.signing.Update(r.Context(), r.Principal, r.Path("package"), change); err != nil {
 		return api.Answer{}, err
 	}
+	if change.Status == signing.Completed {
+		if err := s.signing.AwaitSeal(r.Context(), r.Principal, r.Path("package"), sealPatience); err != nil {
+			return api.Answer{}, err
+		}
+	}
 	return s.getPackage(r)
 }
 
@@ -125,7 +132,7 @@ func (s *surface) notifySigner(r *api.Request) (api.Answer, error) {
 	if in.Email == "" {
 		return api.Answer{}, errs.New(errs.Invalid, "email.missing", "The e-mail address of a signer is needed.").On("email")
 	}
-	return noContent(s.signing.Notify(r.Context(), r.Principal, r.Path("package"), in.Email, in.Message))
+	return noContent(s.signing.Notify(r.Context(), r.Principal, r.Path("package"), cmp.Or(groupOfAddress(in.Email), in.Email), in.Message))
 }
 
 func (s *surface) notifyRole(r *api.Request) (api.Answer, error) {

@@ -33,7 +33,6 @@ var wholeRefusals = []refusal{
 		return s.Post("/api/packages/"+s.Post("/api/packages/"+s.template()+"/clone", `{}`).Want(200).Text("id"), `{"status":"SENT"}`)
 	}},
 	{"clone of nothing", func(s *stack) apitest.Answer { return s.Post("/api/packages/unknown/clone", `{}`) }},
-	{"list query", func(s *stack) apitest.Answer { return s.Get("/api/packages?query=everything") }},
 	{"list sort", func(s *stack) apitest.Answer { return s.Get("/api/packages?sort=price") }},
 	{"list date", func(s *stack) apitest.Answer { return s.Get("/api/packages?startDate=yesterday") }},
 	{"stored text too long", func(s *stack) apitest.Answer {
@@ -54,6 +53,5 @@ var wholeRefusals = []refusal{
 	{"bulk file unreadable", func(s *stack) apitest.Answer {
 		return s.Do(apitest.Call{Method: "POST", Path: "/api/packages/" + s.template() + "/bulk_send", Media: "text/csv", Body: []byte("email\n\"x")})
 	}},
-	{"report of delegations", func(s *stack) apitest.Answer { return s.Get("/api/reports/delegation") }},
 	{"report of a stranger", func(s *stack) apitest.Answer { return s.Get("/api/reports/completion?senderId=stranger") }},
 }

@@ -1,6 +1,7 @@
 package congasign
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
 	"countersign.dev/internal/signing"
 )
@@ -30,7 +32,18 @@ type packageIn struct {
 	Roles        []roleIn       `json:"roles"`
 	Documents    []documentIn   `json:"documents"`
 	Messages     []messageIn    `json:"messages"`
+	Sender       senderOfIn     `json:"sender"`
 	keptIn
+}
+
+// senderOfIn is the sender of a new package.
+type senderOfIn struct {
+	ID        string `json:"id"`
+	Email     string `json:"email"`
+	FirstName string `json:"firstName"`
+	LastName  string `json:"lastName"`
+	Title     string `json:"title"`
+	Company   string `json:"company"`
 }
 
 // keptIn are the members of a package that are only stored and shown. Whoever sends one means it to be there again.
@@ -124,7 +137,9 @@ func (in packageIn) create(docs []signing.NewDocument) (signing.NewPackage, erro
 		Name: or(in.Name, ""), Description: or(in.Description, ""), EmailMessage: or(in.EmailMessage, ""),
 		Language: or(in.Language, ""), Visibility: or(in.Visibility, ""), Type: strings.ToUpper(or(in.Type, "")),
 		Autocomplete: in.Autocomplete, Due: time.Time(or(in.Due, date{})),
-		Settings: given(in.Settings), Data: given(in.Data), Documents: docs,
+		Settings: chosenSettings(in.Settings), Data: given(in.Data), Documents: docs,
+		Sender: signing.NewSender{SenderID: in.Sender.ID, Email: in.Sender.Email, FirstName: in.Sender.FirstName, LastName: in.Sender.LastName,
+			Title: in.Sender.Title, Company: in.Sender.Company},
 	}
 	switch signing.Status(or(in.Status, "")) {
 	case "", signing.Draft:
@@ -149,7 +164,7 @@ func (in packageIn) change() (signing.Change, error) {
 	out := signing.Change{
 		Name: in.Name, Description: in.Description, EmailMessage: in.EmailMessage, Language: filled(in.Language), Visibility: filled(in.Visibility),
 		Autocomplete: in.Autocomplete, Trashed: in.Trashed, Due: (*time.Time)(in.Due),
-		Settings: given(in.Settings), Data: given(in.Data), Status: signing.Status(or(in.Status, "")),
+		Settings: chosenSettings(in.Settings), Data: given(in.Data), Status: signing.Status(or(in.Status, "")),
 	}
 	if len(in.Messages) > 0 {
 		out.DeclineRole, out.DeclineReason = in.Messages[0].From.ID, in.Messages[0].Content
@@ -160,6 +175,28 @@ func (in packageIn) change() (signing.Change, error) {
 	var err error
 	out.Kept, err = in.keep()
 	return out, err
+}
+
+// defaultSettings are shown of a package without settings: client libraries read them unasked.
+const defaultSettings = `{"ceremony":{"ada":false,"declineButton":true,"declineReasons":[],"disableDeclineOther":false,` +
+	`"disableDownloadForUncompletedPackage":false,"disableFirstInPersonAffidavit":false,"disableInPersonAffidavit":false,` +
+	`"disableOptOutOther":false,"disableSecondInPersonAffidavit":false,"enforceCaptureSignature":false,"hideCaptureText":false,` +
+	`"hideLanguageDropdown":false,"hidePackageOwnerInPerson":false,"hideWatermark":false,"inPerson":false,"leftMenuExpand":false,` +
+	`"optOutButton":false,"optOutReasons":[]},"integrationFrameworkWorkflows":[]}`
+
+func shownSettings(kept json.RawMessage) jsontext.Value {
+	if kept == nil {
+		return jsontext.Value(defaultSettings)
+	}
+	return withoutNulls(kept)
+}
+
+// chosenSettings are the settings that a client sends; the defaults as they were shown are the same as none.
+func chosenSettings(v jsontext.Value) json.RawMessage {
+	if raw := given(v); raw == nil || string(withoutNulls(raw)) != string(withoutNulls(json.RawMessage(defaultSettings))) {
+		return raw
+	}
+	return json.RawMessage("null")
 }
 
 // filled is a text that stands for a choice: empty is the same as not sent.
@@ -186,13 +223,25 @@ type packageOut struct {
 	Updated      date           `json:"updated"`
 	Due          *date          `json:"due"`
 	Completed    *date          `json:"completed"`
-	Sender       userOut        `json:"sender"`
+	Sender       ownerOut       `json:"sender"`
 	Roles        []roleOut      `json:"roles"`
 	Documents    []documentOut  `json:"documents"`
 	Messages     []messageOut   `json:"messages"`
 	Settings     jsontext.Value `json:"settings"`
 	Data         jsontext.Value `json:"data"`
 	keptOut
+}
+
+// ownerOut is the sender of a package, with the members that client libraries cannot read as null.
+type ownerOut struct {
+	userOut
+	Memberships none   `json:"memberships"`
+	Status      string `json:"status"`
+	Type        string `json:"type"`
+}
+
+func wordOwner(s signing.Signer, p signing.Package) ownerOut {
+	return ownerOut{userOut: wordUser(s, p), Status: senderStatus(p.Owner.Status), Type: cmp.Or(p.Owner.Type, directory.Regular)}
 }
 
 // messageOut is why a signer declined.
@@ -210,13 +259,12 @@ func wordPackage(p signing.Package) packageOut {
 		ID: p.OuterID, Name: p.Name, Type: p.Type, Status: p.Status, Trashed: p.Trashed, Autocomplete: p.Autocomplete,
 		Visibility: p.Visibility, Description: p.Description, EmailMessage: p.EmailMessage, Language: p.Language,
 		Created: date(p.Created), Updated: date(p.Updated), Due: when(p.Due), Completed: when(p.Completed),
-		Settings: withoutNulls(p.Settings), Data: jsontext.Value(p.Data),
+		Settings: shownSettings(p.Settings), Data: jsontext.Value(p.Data),
 		Documents: []documentOut{wordConsent(p)}, Roles: []roleOut{}, Messages: []messageOut{}, keptOut: wordKept(p.Kept),
 	}
 	for _, r := range p.Roles {
 		if r.Kind == signing.Owner {
-			out.Sender = wordUser(r.Signer, p)
-			out.Sender.ID = r.OuterID
+			out.Sender = wordOwner(r.Signer, p)
 		}
 		out.Roles = append(out.Roles, wordRole(r, p))
 	}

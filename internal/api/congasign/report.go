@@ -15,7 +15,6 @@ import (
 	"countersign.dev/internal/api"
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/directory"
-	"countersign.dev/internal/errs"
 	"countersign.dev/internal/signing"
 )
 
@@ -321,7 +320,22 @@ func usageCSV(w io.Writer, lines []signing.UsageLine) error {
 	return out.Error()
 }
 
-// delegationReport is not served: nobody signs or sends for another here but members of groups.
-func (s *surface) delegationReport(*api.Request) (api.Answer, error) {
-	return api.Answer{}, errs.New(errs.NotServed, "report.delegation", "This server has no report of delegations.")
+// delegationReport is empty: nobody signs or sends for another here but members of groups.
+func (s *surface) delegationReport(r *api.Request) (api.Answer, error) {
+	q, err := s.reportQuery(r)
+	if err != nil {
+		return api.Answer{}, err
+	}
+	if wantsMedia(r, "text/csv") {
+		return streamed("text/csv; charset=utf-8", func(w io.Writer) error {
+			_, err := io.WriteString(w, "Delegator,Delegator email,Delegate,Delegate email,Date,Event\n")
+			return err
+		}), nil
+	}
+	return api.Answer{JSON: struct {
+		From    date            `json:"from"`
+		To      date            `json:"to"`
+		Account string          `json:"accountId"`
+		Events  map[string]none `json:"delegationEvents"`
+	}{date(q.from), date(q.to), q.account.OuterID, map[string]none{}}}, nil
 }

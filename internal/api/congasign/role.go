@@ -1,6 +1,7 @@
 package congasign
 
 import (
+	"cmp"
 	"net/http"
 
 	"countersign.dev/internal/api"
@@ -21,6 +22,7 @@ func (s *surface) roleRoutes() []api.Route {
 		{Method: "GET", Path: "/packages/{package}/roles/{role}/signingUrl", Right: authz.Sign, Handle: s.signingURL},
 		{Method: "POST", Path: "/packages/{package}/roles/{role}/notifications", Right: authz.Sign, Handle: s.notifyRole},
 		{Method: "POST", Path: "/packages/{package}/groups", Right: authz.Sign, Handle: s.addAdHocGroup},
+		{Method: "PUT", Path: "/packages/{package}/groups", Right: authz.Sign, Handle: s.putAdHocGroup},
 	}
 }
 
@@ -75,12 +77,37 @@ func (s *surface) answerRole(r *api.Request, id string) (api.Answer, error) {
 	return api.Answer{JSON: wordRole(role, p)}, err
 }
 
-// addAdHocGroup takes the role of an ad-hoc group, or its signer or the bare group.
 func (s *surface) addAdHocGroup(r *api.Request) (api.Answer, error) {
-	body, err := r.Body()
+	in, err := adHocGroup(r)
 	if err != nil {
 		return api.Answer{}, err
 	}
+	return s.putRole(r, in)
+}
+
+// putAdHocGroup changes the ad-hoc group of the id, of the role's or its signer's; one that there is not is added.
+func (s *surface) putAdHocGroup(r *api.Request) (api.Answer, error) {
+	in, err := adHocGroup(r)
+	if err != nil {
+		return api.Answer{}, err
+	}
+	role, _, err := s.signing.GetRole(r.Context(), r.Principal, r.Path("package"), cmp.Or(in.ID, in.Signers[0].ID, in.Signers[0].Group.ID))
+	switch {
+	case errs.Is(err, "role.unknown"):
+		return s.putRole(r, in)
+	case err != nil:
+		return api.Answer{}, err
+	}
+	_, err = s.signing.ChangeRoles(r.Context(), r.Principal, r.Path("package"),
+		signing.RoleEdit{Role: role.OuterID, Change: func(signing.Role) (signing.NewRole, error) { return in.core() }})
+	if err != nil {
+		return api.Answer{}, inRole(err)
+	}
+	return s.answerRole(r, role.OuterID)
+}
+
+// adHocGroup reads the role of an ad-hoc group, or its signer or the bare group.
+func adHocGroup(r *api.Request) (roleIn, error) {
 	var in struct {
 		roleIn
 		Email   string         `json:"email"`
@@ -89,8 +116,12 @@ func (s *surface) addAdHocGroup(r *api.Request) (api.Answer, error) {
 			UserID string `json:"userId"`
 		} `json:"members"`
 	}
-	if err := api.Decode(body, &in); err != nil {
-		return api.Answer{}, err
+	body, err := r.Body()
+	if err == nil {
+		err = api.Decode(body, &in)
+	}
+	if err != nil {
+		return in.roleIn, err
 	}
 	if len(in.Signers) == 0 {
 		group := in.Group
@@ -100,7 +131,10 @@ func (s *surface) addAdHocGroup(r *api.Request) (api.Answer, error) {
 		in.Signers = []signerIn{{Email: in.Email, SignerType: adHocSigner, FirstName: group.Name, Group: group}}
 	}
 	in.Signers[0].SignerType = adHocSigner
-	return s.putRole(r, in.roleIn)
+	if in.Signers[0].Group == nil {
+		in.Signers[0].Group = &signerGroupIn{}
+	}
+	return in.roleIn, nil
 }
 
 // changeRole changes what the body has of the role; the rest stays.

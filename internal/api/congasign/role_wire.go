@@ -53,17 +53,14 @@ func (r roleIn) core() (signing.NewRole, error) {
 		}
 		out.Attachments = append(out.Attachments, attachment)
 	}
-	if len(r.Signers) == 0 {
-		return out, nil // the core takes it in a template
+	var err error
+	if out.Kept, err = keepRole(r); err != nil || len(r.Signers) == 0 {
+		return out, err // nobody yet: a placeholder
 	}
 	if len(r.Signers) != 1 {
 		return out, errs.New(errs.Invalid, "role.one_signer", "A role has exactly one signer.").On("roles.signers")
 	}
-	var err error
-	if out.Signer, err = r.Signers[0].core(); err != nil {
-		return out, err
-	}
-	out.Kept, err = keepRole(r)
+	out.Signer, err = r.Signers[0].core()
 	return out, err
 }
 
@@ -86,7 +83,7 @@ func notTaken(field, detail string) error {
 	return errs.New(errs.Invalid, "payload.not_served", "%s", detail).On(field)
 }
 
-// roleOut is a role with its one signer.
+// roleOut is a role with its one signer, or none while nobody is named.
 type roleOut struct {
 	ID                     string          `json:"id"`
 	Name                   string          `json:"name"`
@@ -111,9 +108,13 @@ func wordRole(r signing.Role, p signing.Package) roleOut {
 		kind = "SENDER"
 	}
 	kept := keptOfRole(r)
+	signers := []signerOut{}
+	if !r.Placeholder() {
+		signers = append(signers, wordSigner(r, p, kept.Signer))
+	}
 	return roleOut{
 		ID: r.OuterID, Name: r.Name, Type: kind, Index: r.Index, Reassign: r.Reassign, Locked: r.Locked,
-		EmailMessage: contentOut{r.EmailMessage}, Signers: []signerOut{wordSigner(r, p, kept.Signer)}, Data: jsontext.Value(r.Data),
+		EmailMessage: contentOut{r.EmailMessage}, Signers: signers, Data: jsontext.Value(r.Data),
 		AttachmentRequirements: wordAttachments(r.Attachments), SpecialTypes: listOf(kept.SpecialTypes),
 	}
 }

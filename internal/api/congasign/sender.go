@@ -73,6 +73,9 @@ func (s *surface) listSenders(r *api.Request) (api.Answer, error) {
 
 func (s *surface) getSender(r *api.Request) (api.Answer, error) {
 	u, err := s.dir.GetSender(r.Context(), r.Principal, r.Path("sender"))
+	if err == nil && u.Status == directory.Inactive { // client libraries have no word for one who was deleted
+		err = errs.New(errs.NotFound, "sender.unknown", "There is no such sender.")
+	}
 	return s.answerSender(r, u, err)
 }
 

@@ -1,6 +1,7 @@
 package congasign
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 
@@ -98,14 +99,14 @@ func (in senderIn) invitation() directory.NewUser {
 	return directory.NewUser{
 		Email: or(in.Email, ""), FirstName: or(in.FirstName, ""), LastName: or(in.LastName, ""), Title: or(in.Title, ""),
 		Company: or(in.Company, ""), Phone: or(in.Phone, ""), Language: or(in.Language, ""), TimezoneID: or(in.TimezoneID, ""),
-		Address: given(in.Address), Kept: in.kept(), Type: or(in.Type, ""),
+		Address: json.RawMessage(withoutNulls(given(in.Address))), Kept: in.kept(), Type: or(in.Type, ""),
 	}
 }
 
 func (in senderIn) change() directory.UserChange {
 	return directory.UserChange{
 		Email: in.Email, FirstName: in.FirstName, LastName: in.LastName, Title: in.Title, Company: in.Company, Phone: in.Phone,
-		Language: in.Language, TimezoneID: in.TimezoneID, Address: given(in.Address), Kept: in.kept(), Type: in.Type,
+		Language: in.Language, TimezoneID: in.TimezoneID, Address: json.RawMessage(withoutNulls(given(in.Address))), Kept: in.kept(), Type: in.Type,
 		Status: (*directory.Status)(in.Status),
 	}
 }
@@ -148,15 +149,23 @@ type userOut struct {
 // kepts is a list that is never null.
 type kepts []jsontext.Value
 
+// senderStatus words one who was deleted as locked: client libraries know no other word for him.
+func senderStatus(s directory.Status) string {
+	if s == directory.Inactive {
+		s = directory.Locked
+	}
+	return string(cmp.Or(s, directory.Active))
+}
+
 func wordSender(u directory.User, a directory.Account) senderOut {
 	account, k := wordAccount(a), senderKeptOf(u.Kept)
 	return senderOut{
 		userOut: userOut{
 			ID: u.SenderID, Name: u.Name(), Email: u.Email, FirstName: u.FirstName, LastName: u.LastName, Title: u.Title,
-			Company: u.Company, Phone: u.Phone, Language: u.Language, TimezoneID: u.TimezoneID, Address: jsontext.Value(u.Address),
+			Company: u.Company, Phone: u.Phone, Language: u.Language, TimezoneID: u.TimezoneID, Address: withoutNulls(u.Address),
 			Created: date(u.Created), Updated: date(u.Updated), External: k.External, Signature: k.Signature,
 			UserCustomFields: k.UserCustomFields, SpecialTypes: k.SpecialTypes, ProfessionalIdentityFields: k.ProfessionalIdentityFields, Data: k.Data,
 		},
-		Status: string(u.Status), Type: u.Type, Account: &account, Activated: when(u.Activated),
+		Status: senderStatus(u.Status), Type: u.Type, Account: &account, Activated: when(u.Activated),
 	}
 }

@@ -24,6 +24,7 @@ func (s *surface) settingRoutes() []api.Route {
 		reasons.routes("/accountConfig/declineReasons/{language}", "GET POST PUT DELETE"),
 		handover.routes("/accountConfig/handoverUrl/{language}", "GET POST PUT DELETE"),
 		themes.routes("/account/signingThemes", "GET POST PUT DELETE"),
+		themes.routes("/account/admin/signingThemes", "GET POST PUT DELETE"),
 		choose.routes("/account/admin/chooseSignature", "GET PATCH DELETE"),
 		admin.routes("/account/admin/{setting}", "GET POST PUT PATCH DELETE"),
 		admin.routes("/account/admin/accountSettings/{setting}", "GET POST PUT PATCH DELETE"),

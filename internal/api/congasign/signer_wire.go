@@ -93,7 +93,7 @@ func (s signerIn) core() (signing.NewSigner, error) {
 		return s.asAdHoc(out)
 	case s.Group != nil && s.Group.ID != "":
 		out.Group = s.Group.ID
-	case s.Group != nil:
+	case s.Group != nil && (s.Group.Name != "" || len(s.Group.Members) > 0):
 		return out, errs.New(errs.Invalid, "group.unnamed", "A group signer names its group by id.").On("signers.group.id")
 	default:
 		out.Group = groupOfAddress(s.Email)
@@ -140,9 +140,12 @@ func (k keptSigner) check() error {
 
 // keepRole is what is stored of a role for showing only, nil when there is nothing.
 func keepRole(r roleIn) (json.RawMessage, error) {
-	kept := keptRole{SpecialTypes: r.SpecialTypes, Signer: r.Signers[0].keptSigner}
-	if email := strings.ToLower(r.Signers[0].Email); adHocAddress.MatchString(email) {
-		kept.AdHocEmail = email
+	kept := keptRole{SpecialTypes: r.SpecialTypes}
+	if len(r.Signers) > 0 {
+		kept.Signer = r.Signers[0].keptSigner
+		if email := strings.ToLower(r.Signers[0].Email); adHocAddress.MatchString(email) {
+			kept.AdHocEmail = email
+		}
 	}
 	raw, err := jsonv2.Marshal(kept)
 	if err != nil {

@@ -3,6 +3,7 @@ package congasign
 import (
 	"encoding/base64"
 	"strings"
+	"time"
 
 	"countersign.dev/internal/api"
 	"countersign.dev/internal/authz"
@@ -108,6 +109,9 @@ func (s *surface) signDocument(r *api.Request) (api.Answer, error) {
 	return api.Answer{JSON: wordConsent(p)}, nil
 }
 
+// sealPatience is how long an act that completes a package waits for the seal.
+const sealPatience = 3 * time.Second
+
 func (s *surface) sign(r *api.Request, docs []signedDocument, handdrawn string) (signing.Package, error) {
 	in, nothing, err := signature(docs, handdrawn)
 	if err != nil {
@@ -115,6 +119,9 @@ func (s *surface) sign(r *api.Request, docs []signedDocument, handdrawn string) 
 	}
 	if !nothing {
 		if err := s.signing.SignByAPI(r.Context(), r.Principal, r.Path("package"), in); err != nil {
+			return signing.Package{}, err
+		}
+		if err := s.signing.AwaitSeal(r.Context(), r.Principal, r.Path("package"), sealPatience); err != nil {
 			return signing.Package{}, err
 		}
 	}

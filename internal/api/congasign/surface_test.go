@@ -69,6 +69,7 @@ var surfaceTests = map[string]func(*testing.T, *stack){
 	"RolesAndNotServed":       testRolesAndNotServed,
 	"GroupLetter":             testGroupLetter,
 	"Extraction":              testExtraction,
+	"T13Matrix":               testT13Matrix,
 	"Anchors":                 testAnchors,
 	"P2ActiveContentIsTold":   testActiveContentIsTold,
 }

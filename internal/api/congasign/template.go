@@ -20,8 +20,8 @@ import (
 // templateRoutes are the operations on templates, and what is derived from a package.
 func (s *surface) templateRoutes() []api.Route {
 	return []api.Route{
-		{Method: "POST", Path: "/packages/{package}/clone", Right: authz.Sign, Body: maxUpload, Handle: s.once(s.clonePackage)},
-		{Method: "POST", Path: "/packages/{package}/bulk_send", Right: authz.Sign, Body: maxPayload, Handle: s.bulkSend},
+		{Method: "POST", Path: "/packages/{package}/clone", Right: authz.Sign, Beyond: true, Body: maxUpload, Handle: s.once(s.clonePackage)},
+		{Method: "POST", Path: "/packages/{package}/bulk_send", Right: authz.Sign, Beyond: true, Body: maxPayload, Handle: s.bulkSend},
 		{Method: "GET", Path: "/packages/{package}/readiness", Right: authz.Sign, Handle: s.readiness},
 		{Method: "GET", Path: "/packages/{package}/fieldSummary", Right: authz.Sign, Handle: s.fieldSummary},
 		{Method: "GET", Path: "/packages/{package}/referencedConditions", Right: authz.Sign, Handle: s.referencedConditions},
@@ -102,6 +102,9 @@ func bulkRows(r *api.Request, template signing.Package) ([]signing.NewPackage, e
 	if err := r.JSON(&in); err != nil {
 		return nil, err
 	}
+	if len(in.Packages)+len(in.Signers) > signing.MaxBulk {
+		return nil, signing.BulkSize()
+	}
 	var rows []signing.NewPackage
 	for _, one := range in.Packages {
 		pkg, err := one.create(nil)
@@ -149,6 +152,9 @@ func bulkCSV(r *api.Request, template signing.Package) (rows []signing.NewPackag
 		}
 		if err != nil {
 			return nil, badCSV(err)
+		}
+		if len(rows) == signing.MaxBulk {
+			return nil, signing.BulkSize()
 		}
 		cell := func(name string) string {
 			if i, ok := at[name]; ok {

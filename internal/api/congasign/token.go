@@ -184,7 +184,7 @@ func (s *surface) openSession(r *api.Request) (api.Answer, error) {
 	if r.HTTP.Method != http.MethodGet {
 		return api.Answer{}, errs.New(errs.MethodNotAllowed, "route.method", "This path answers %s.", "GET").With("allow", "GET")
 	}
-	if strings.Contains(r.HTTP.Header.Get("Sec-Purpose"), "prefetch") {
+	if fetchedAhead(r.HTTP.Header) {
 		return api.Answer{}, errs.New(errs.Unavailable, "session.prefetch", "A session is not opened before somebody wants it.")
 	}
 	kind, token, err := sessionToken(r.Queries())
@@ -200,6 +200,20 @@ func (s *surface) openSession(r *api.Request) (api.Answer, error) {
 		return api.Answer{JSON: sessionTokenOut{cookie}, Header: noReferrer()}, err
 	}
 	return s.seat(r, kind, p, cookie, target)
+}
+
+// fetchedAhead tells that nobody has followed the address yet: a browser fetches it or draws its preview, just in case
+// (Fetch Standard, Sec-Purpose; older browsers have names of their own).
+func fetchedAhead(h http.Header) bool {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
+		for _, value := range h.Values(name) {
+			value = strings.ToLower(value)
+			if strings.Contains(value, "prefetch") || strings.Contains(value, "prerender") || strings.Contains(value, "preview") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func sessionToken(query url.Values) (kind authn.SessionKind, token string, err error) {

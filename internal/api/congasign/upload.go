@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"countersign.dev/internal/api"
@@ -66,14 +67,20 @@ func tooLarge(name string) error {
 // documents joins what the payload says of documents with their bytes: base64
 // inside the payload, else the file of the same name, else the next file in
 // order. Files that the payload does not mention become documents of their own
-// only if it mentions no document at all.
+// only if it mentions no document at all. The consent, which comes with every package, is passed over.
 //
 // Refusals: Invalid "document.no_file", "file.unmatched", "name.missing" and those of
 // documentIn.core; TooLarge "document.too_large".
 func (up upload) documents(in []documentIn) ([]signing.NewDocument, error) {
+	in = slices.DeleteFunc(in, func(d documentIn) bool { return d.ID == signing.ConsentID && len(d.Base64Content) == 0 })
 	if len(in) == 0 {
 		for _, f := range up.files {
 			in = append(in, documentIn{Name: documentName(f.File)})
+		}
+	}
+	for _, d := range in {
+		if given(d.External) != nil {
+			return nil, notTaken("documents.external", "Documents are not fetched from other places: send the file.")
 		}
 	}
 	files, err := up.match(in)

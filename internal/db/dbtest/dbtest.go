@@ -54,19 +54,24 @@ func SQLite(t testing.TB) *DB {
 	clock := db.Clock{Wall: time.Now, Elapsed: func() time.Duration {
 		return time.Since(start) + time.Duration(shifted.Load())
 	}}
-	url := "sqlite:" + filepath.Join(t.TempDir(), "test.db")
+	file := filepath.Join(t.TempDir(), "test.db")
+	migrated, err := migratedSQLite()
+	if err == nil {
+		err = os.WriteFile(file, migrated, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "sqlite:" + file
 	return open(t, db.Config{URL: url, Clock: clock}, func(by time.Duration) { shifted.Add(int64(by)) })
 }
 
 // Postgres makes a scratch database, or skips the test when there is no server.
 func Postgres(t testing.TB) *DB {
 	t.Helper()
-	url := PostgresURL(t)
+	url := postgresURL(t, func(admin *sql.DB) (string, error) { return template(t.Context(), admin) })
 	pool, err := sql.Open("pgx", url)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := pool.ExecContext(context.Background(), shiftableClock); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pool.Close() })
@@ -95,6 +100,12 @@ func open(t testing.TB, c db.Config, shift func(time.Duration)) *DB {
 // PostgresURL makes an empty scratch database and returns its URL.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
+	return postgresURL(t, func(*sql.DB) (string, error) { return "template1", nil })
+}
+
+// postgresURL makes a scratch database as a copy of another.
+func postgresURL(t testing.TB, of func(admin *sql.DB) (string, error)) string {
+	t.Helper()
 	server := postgresServer()
 	if server == "" {
 		Missing(t, "no PostgreSQL: set COUNTERSIGN_TEST_POSTGRES or start one on 127.0.0.1:5432")
@@ -104,8 +115,17 @@ func PostgresURL(t testing.TB) string {
 		t.Fatal(err)
 	}
 	name := "countersign_test_" + strings.ToLower(secret.Alphanumeric(16))
-	if _, err := admin.Exec("create database " + name); err != nil {
-		t.Fatal(err)
+	for tries := 1; ; tries++ { // another run, of another schema, may drop the template just now
+		original, err := of(admin)
+		if err == nil {
+			_, err = admin.Exec("create database " + name + " template " + original)
+		}
+		if err == nil {
+			break
+		}
+		if tries == 5 {
+			t.Fatal(err)
+		}
 	}
 	t.Cleanup(func() {
 		_, _ = admin.Exec(fmt.Sprintf("drop database if exists %s with (force)", name))
