@@ -11,7 +11,7 @@ child    := $(CURDIR)/bin/test-child
 export COUNTERSIGN_TEST_CHILD = $(child)
 
 # What asks dbtest.Rounds how often.
-soaked   := TestG3|TestG5|TestS9|TestLinear|TestLastSigners|TestFlippedBytes|TestPagesNeverOverflow|TestTwoQueues|TestT8|TestT9Duplicates|TestRemindersOnce
+soaked   := TestG3|TestG5|TestS9|TestLinear|TestLastSigners|TestFlippedBytes|TestPagesNeverOverflow|TestTwoQueues|TestT8|TestT9Duplicates|TestRemindersOnce|TestG11|TestG15|TestCounters|TestP1MutatedFiles
 
 version := $(shell git describe --always --dirty 2>/dev/null || echo development)
 ldflags := -s -w -X main.version=$(version)
@@ -38,7 +38,7 @@ test: warm
 # The same tests with the counts that are shown: 1,000 rounds, 100 kills.
 soak: warm
 	COUNTERSIGN_SOAK=$${COUNTERSIGN_SOAK:-1000} $(GO) test -p 1 -timeout 6h -v -run '$(soaked)' \
-		./internal/signing ./internal/server ./internal/evidence ./internal/jobs ./internal/directory ./internal/api/acrobat
+		./internal/signing ./internal/server ./internal/evidence ./internal/jobs ./internal/directory ./internal/api/acrobat ./internal/pdf ./internal/webhook
 
 # Our side and the floor beside it, in turns: a table of ratios. BENCH="-only B1,B3 -engine sqlite" does less.
 bench: warm

@@ -62,6 +62,8 @@ func testDialect() *Dialect {
 			{Method: "GET", Path: "/own-or", Right: thing, Or: "own", Handle: said("own or")},
 			{Method: "GET", Path: "/own-or-two", Right: thing, Or: "own", Also: []authz.Right{"other"}, Handle: said("own or two")},
 			{Method: "GET", Path: "/packages/{package}", Right: thing, Handle: said("package")},
+			{Method: "POST", Path: "/packages/{package}/copy", Right: thing, Beyond: true, Handle: said("copy")},
+			{Method: "POST", Path: "/packages/{package}/copy-or", Right: thing, Or: "own", Beyond: true, Handle: said("copy or")},
 			{Method: "GET", Path: "/two", Right: thing, Also: []authz.Right{"other"}, Handle: said("two")},
 			{Method: "GET", Path: "/programs", Right: "other", Kinds: []authz.Kind{authz.Technical}, Handle: said("programs")},
 			{Method: "GET", Path: "/anyone", Right: Anyone, Handle: said("anyone")},

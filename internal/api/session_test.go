@@ -47,6 +47,9 @@ func TestL7SessionCookie(t *testing.T) {
 		"no package route either":  {call{get, "/api/test/packages/p", "", with("SESSION=own")}, 403, "right.missing"},
 		"bound to a package":       {call{get, "/api/test/packages/p", "", with("SESSION=bound")}, 200, ""},
 		"bound, elsewhere":         {call{get, "/api/test/things", "", with("SESSION=bound")}, 403, "session.package"},
+		"bound, beyond it":         {call{post, "/api/test/packages/p/copy", "{}", with("SESSION=bound")}, 403, "session.package"},
+		"signer, beyond it":        {call{post, "/api/test/packages/p/copy-or", "{}", with("SESSION=own")}, 403, "session.package"},
+		"unbound, beyond it":       {call{post, "/api/test/packages/p/copy", "{}", with("SESSION=s1")}, 200, ""},
 		"bound, anyone":            {call{get, "/api/test/anyone", "", with("SESSION=bound")}, 403, "session.package"},
 		"bound, where signers are": {call{get, "/api/test/own-or", "", with("SESSION=bound")}, 200, ""},
 	} {

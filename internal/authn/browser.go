@@ -3,7 +3,6 @@ package authn
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"countersign.dev/internal/authz"
@@ -30,6 +29,8 @@ type Person struct {
 	Email   string
 	Name    string
 	User    string // internal id; empty for who is no user of the account
+	// Read is the user as this transaction has read him just now; nil: not yet.
+	Read *directory.User
 }
 
 // key is the person as rows name him, after a session's id.
@@ -48,11 +49,18 @@ func (p Person) canonical(tx *db.Tx) (Person, error) {
 	if p.User == "" {
 		return p, nil
 	}
-	u, err := directory.UserByID(tx, p.User)
+	u, err := p.user(tx)
 	if errs.KindOf(err) == errs.NotFound || err == nil && (!u.Alive() || u.Account != p.Account) {
 		err = errs.New(errs.Denied, "member.inactive", "This user is locked or deactivated.")
 	}
 	return p, err
+}
+
+func (p Person) user(tx *db.Tx) (directory.User, error) {
+	if p.Read != nil && p.Read.ID == p.User {
+		return *p.Read, nil
+	}
+	return directory.UserByID(tx, p.User)
 }
 
 // Enter notes that a browser came to a package as p: through the link that was
@@ -122,9 +130,13 @@ func (a *Authn) session(tx *db.Tx, browser string) (id string, err error) {
 	id, err = db.One[string](tx, `select id from browser_sessions where hash = $1 and last_ms > clock_ms() - $2`,
 		a.box.Hash(cookiePurpose, browser), idleFor.Milliseconds())
 	if errors.Is(err, db.ErrNone) {
-		err = errs.New(errs.Unauthenticated, "identify.link", "Open the link from your mail in this browser first.")
+		err = noLink()
 	}
 	return id, err
+}
+
+func noLink() error {
+	return errs.New(errs.Unauthenticated, "identify.link", "Open the link from your mail in this browser first.")
 }
 
 // entry says how a browser came to a package as some person.
@@ -137,40 +149,45 @@ type entry struct {
 // entered finds the session in which p came to the package by a link, or has proved his mailbox before, so that he
 // may go on to what else he is asked to sign. Unauthenticated "identify.link".
 func (a *Authn) entered(tx *db.Tx, browser string, p Person, pkg string) (session string, e entry, err error) {
-	if session, err = a.session(tx, browser); err != nil {
-		return "", e, err
-	}
-	type link struct {
-		Personal bool
+	type row struct {
+		Session  string
+		Personal *bool // nil: he did not come by a link
 		Standing db.JSON[footing]
-		Fresh    bool
+		Fresh    *bool
+		Proved   *string // a package for which he proved his mailbox
 	}
-	links, err := db.All[link](tx, `select personal, made_standing as standing, entered_ms > clock_ms() - $6 as fresh from browser_entries
-		where session_id = $1 and account_id = $2 and email = $3 and user_id = $4 and package_id = $5`,
-		append(p.key(session, pkg), holdFor.Milliseconds())...)
+	rows, err := db.All[row](tx, `select s.id as session, e.personal, e.made_standing as standing, e.entered_ms > clock_ms() - $3 as fresh,
+			m.package_id as proved
+		from browser_sessions s
+		left join browser_entries e on e.session_id = s.id and e.account_id = $4 and e.email = $5 and e.user_id = $6 and e.package_id = $7
+		left join mailbox_proofs m on m.session_id = s.id and m.account_id = $4 and m.email = $5 and m.user_id = $6
+			and m.last_ms > clock_ms() - $2 and m.proven_ms > clock_ms() - $3
+		where s.hash = $1 and s.last_ms > clock_ms() - $2`,
+		a.box.Hash(cookiePurpose, browser), idleFor.Milliseconds(), holdFor.Milliseconds(), p.Account, p.Email, p.User, pkg)
 	if err != nil {
 		return "", e, err
 	}
-	e.entered = len(links) > 0
-	e.personal = e.entered && links[0].Personal
-	if e.entered && links[0].Fresh && links[0].Standing.V.Session != "" {
-		stands, err := links[0].Standing.V.standsIn(tx)
+	if len(rows) == 0 {
+		return "", e, noLink()
+	}
+	entry := rows[0]
+	session, e.entered = entry.Session, entry.Personal != nil
+	e.personal = e.entered && *entry.Personal
+	if e.entered && entry.Fresh != nil && *entry.Fresh && entry.Standing.V.Session != "" {
+		stands, err := entry.Standing.V.standsIn(tx)
 		if err != nil {
 			return "", e, err
 		}
 		if stands {
-			e.madeBy = links[0].Standing.V.Principal.Client
+			e.madeBy = entry.Standing.V.Principal.Client
 		}
 	}
-	proved, err := db.All[string](tx, `select package_id from mailbox_proofs
-		where session_id = $1 and account_id = $2 and email = $3 and user_id = $4 and last_ms > clock_ms() - $5 and proven_ms > clock_ms() - $6`,
-		session, p.Account, p.Email, p.User, idleFor.Milliseconds(), holdFor.Milliseconds())
-	if err != nil {
-		return "", e, err
+	for _, r := range rows {
+		e.proved = e.proved || r.Proved != nil
+		e.provedHere = e.provedHere || r.Proved != nil && *r.Proved == pkg
 	}
-	e.proved, e.provedHere = len(proved) > 0, slices.Contains(proved, pkg)
 	if !e.entered && !e.proved {
-		return "", e, errs.New(errs.Unauthenticated, "identify.link", "Open the link from your mail in this browser first.")
+		return "", e, noLink()
 	}
 	return session, e, nil
 }

@@ -468,7 +468,10 @@ func (h *house) sentBy(p authz.Principal, as Person) (browser string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.write(func(tx *db.Tx) (err error) { browser, err = h.EnterBySession(tx, "", as, "package", session); return err })
+	h.write(func(tx *db.Tx) (err error) {
+		browser, err = h.EnterBySession(tx, "", as, "package", session)
+		return err
+	})
 	return browser
 }
 

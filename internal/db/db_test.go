@@ -309,6 +309,36 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
+// Rows of several tables in one come apart at a column that a part has not, or has already.
+func TestRowsOfSeveralTables(t *testing.T) {
+	type left struct{ ID, Name string }
+	type right struct {
+		ID   string
+		Size int
+	}
+	type both struct {
+		Many  int
+		Left  left  `db:"*"`
+		Right right `db:"*"`
+	}
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		exec(t, d, `create table l (id text, name text)`)
+		exec(t, d, `create table r (id text, size bigint)`)
+		exec(t, d, `insert into l values ('a', 'one')`)
+		exec(t, d, `insert into r values ('b', 2)`)
+		if got, want := read[both](t, d.DB, `select 7 as many, l.*, r.* from l join r on true`), (both{7, left{"a", "one"}, right{"b", 2}}); got != want {
+			t.Errorf("got %+v", got)
+		}
+		err := d.Read(t.Context(), func(tx *db.Tx) error {
+			_, err := db.One[both](tx, `select 7 as many, r.*, l.* from l join r on true`)
+			return err
+		})
+		if err == nil {
+			t.Error("parts in another order went unnoticed")
+		}
+	})
+}
+
 // What is put off is written once, after the act and in its transaction; an error of it undoes the act, and what it puts
 // off itself is written, too.
 func TestBeforeCommit(t *testing.T) {

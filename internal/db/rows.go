@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,7 +17,8 @@ import (
 
 // One returns the first row as T, or ErrNone. T is a struct whose fields are
 // matched to the columns by name (FirstName is first_name, or a `db` tag), or
-// any other type for a single column.
+// any other type for a single column. Rows of several tables in one, "select a.*, b.*", are fields
+// tagged `db:"*"` in that order, each a struct: a column that one has not, or has already, begins the next.
 func One[T any](tx *Tx, query string, args ...any) (T, error) {
 	for v, err := range Rows[T](tx, query, args...) {
 		return v, err
@@ -128,21 +130,37 @@ func newPlan(t reflect.Type, columns []string) (plan, error) {
 		}
 		return plan{nil}, nil
 	}
-	byName := map[string][]int{}
-	for _, f := range reflect.VisibleFields(t) {
-		if f.IsExported() && !f.Anonymous {
-			byName[columnName(f)] = f.Index
-		}
-	}
+	left := parts(t, nil)
 	p := make(plan, len(columns))
 	for i, c := range columns {
-		index, ok := byName[c]
-		if !ok {
+		for len(left) > 1 && left[0][c] == nil {
+			left = left[1:]
+		}
+		if p[i] = left[0][c]; p[i] == nil {
 			return nil, fmt.Errorf("%s has no field for column %s", t, c)
 		}
-		p[i] = index
+		if len(left) > 1 {
+			delete(left[0], c)
+		}
 	}
 	return p, nil
+}
+
+// parts are the fields of a struct by column, and after them those of each field that is a row of its own.
+func parts(t reflect.Type, at []int) []map[string][]int {
+	own := map[string][]int{}
+	list := []map[string][]int{own}
+	for _, f := range reflect.VisibleFields(t) {
+		index := append(slices.Clone(at), f.Index...)
+		switch {
+		case !f.IsExported() || f.Anonymous:
+		case f.Tag.Get("db") == "*":
+			list = append(list, parts(f.Type, index)...)
+		default:
+			own[columnName(f)] = index
+		}
+	}
+	return list
 }
 
 func columnName(f reflect.StructField) string {

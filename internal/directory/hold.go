@@ -35,6 +35,13 @@ func HoldActiveMember(tx *db.Tx, user, group string) error {
 	return err
 }
 
+// ActiveMember tells the same by one row and holds nobody, for reads.
+func ActiveMember(tx *db.Tx, user, group string) (bool, error) {
+	n, err := db.One[int](tx, `select count(*) from group_members m join users u on u.id = m.user_id
+		where m.group_id = $1 and m.user_id = $2 and u.status in ('INVITED', 'ACTIVE')`, group, user)
+	return n > 0, err
+}
+
 // MailboxProven makes an invited user active: the first proof of his mailbox
 // accepts the invitation. It changes nobody else.
 func MailboxProven(tx *db.Tx, user string) error {

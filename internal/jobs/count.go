@@ -23,6 +23,12 @@ func Failed(tx *db.Tx, kind string) (n int, err error) {
 	return db.One[int](tx, `select count(*) from jobs where kind = $1 and state = 'failed'`, kind)
 }
 
+// First reports whether a job waits for its first try, or is on it.
+func First(tx *db.Tx, kind, key string) (bool, error) {
+	return db.One[bool](tx, `select exists (select 1 from jobs where kind = $1 and key = $2
+		and (state = 'running' and tries <= 1 or state = 'ready' and tries = 0))`, kind, key)
+}
+
 type count struct {
 	N        int
 	OldestMs int64

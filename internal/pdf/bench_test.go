@@ -99,16 +99,27 @@ func BenchmarkChild(b *testing.B) {
 	if err := jail.Ready(context.Background()); err != nil {
 		b.Fatal(err)
 	}
-	defer processorTime(b)()
-	for b.Loop() {
-		m, err := jail.start()
-		if err != nil {
-			b.Fatal(err)
-		}
-		var hello [1]byte
-		if _, err := m.out.Read(hello[:]); err != nil {
-			b.Fatal(err)
-		}
-		m.kill()
+	for _, k := range []kind{unaided, viewing} {
+		b.Run(string(k), func(b *testing.B) {
+			defer processorTime(b)()
+			for b.Loop() {
+				started(b, jail, k).kill()
+			}
+		})
 	}
+}
+
+// started is a child that waits for its document.
+func started(t testing.TB, j *Jail, k kind) *inmate {
+	t.Helper()
+	m, err := j.start(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hello [1]byte
+	if _, err := m.out.Read(hello[:]); err != nil || hello[0] != ready {
+		m.kill()
+		t.Fatalf("%s: %q %v %s", k, hello, err, m.errors.firstLine())
+	}
+	return m
 }

@@ -46,7 +46,7 @@ func child(args []string) error {
 	switch args[0] {
 	case "compile":
 		return compile(args[1])
-	case string(plain):
+	case string(unaided):
 		return work(nil, memory, cpu)
 	case string(viewing):
 		return work(func() (*engine, error) { return viewer(args[1]) }, memory, cpu)
@@ -114,9 +114,9 @@ func work(viewer func() (*engine, error), memory, cpu int64) error {
 	return send(os.Stdout, r, body)
 }
 
-// answer does what is asked; e is nil in a plain child.
+// answer does what is asked; e is nil in an unaided child.
 func answer(e *engine, q request, doc []byte) (r response, body []byte, err error) {
-	if e == nil && q.kind() != plain {
+	if e == nil && q.kind() != unaided {
 		return r, nil, fmt.Errorf("%w: %s in a child without PDFium", errFault, q.Op)
 	}
 	switch q.Op {

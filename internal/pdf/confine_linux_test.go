@@ -18,15 +18,14 @@ func TestChildIsConfined(t *testing.T) {
 	if err := j.Ready(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	m, err := j.start()
-	if err != nil {
-		t.Fatal(err)
+	for _, k := range []kind{unaided, viewing} {
+		t.Run(string(k), func(t *testing.T) { confined(t, j, k) })
 	}
+}
+
+func confined(t *testing.T, j *Jail, k kind) {
+	m := started(t, j, k)
 	defer m.kill()
-	var hello [1]byte
-	if _, err := m.out.Read(hello[:]); err != nil || hello[0] != ready {
-		t.Fatalf("%q %v", hello, err)
-	}
 	proc := fmt.Sprintf("/proc/%d/", m.cmd.Process.Pid)
 	limits, err := os.ReadFile(proc + "limits")
 	if err != nil {

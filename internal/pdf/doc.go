@@ -12,6 +12,8 @@
 //     and, where the kernel allows, no network and no files; it takes one document
 //     and ends. In it live our own strict reader of the object graph, the writer of
 //     incremental updates, and PDFium as WebAssembly for page images, text and repair.
+//     Opening PDFium is most of what a child costs, so children of two kinds wait: those
+//     with it, and those without, which compose, read signatures and take form fields.
 //
 // The strict reader accepts a file only when startxref, every cross-reference section
 // and every object header agree (ISO 32000-1 §7.5). What it does not accept goes

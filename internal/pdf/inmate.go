@@ -158,8 +158,8 @@ func (j *Jail) do(ctx context.Context, q request, doc []byte) (response, []byte,
 	if int64(len(doc)) > q.Limits.Bytes*maxGrowth {
 		return response{}, nil, refuse(TooLarge, "%d bytes", len(doc))
 	}
-	if err := ctx.Err(); err != nil {
-		return response{}, nil, err
+	if j.ctx.Err() != nil {
+		return response{}, nil, errClosed
 	}
 	if q.kind() == viewing {
 		if err := j.Ready(ctx); err != nil {

@@ -60,7 +60,7 @@ func Open(ctx context.Context, c Config) (*Jail, error) {
 		return nil, err
 	}
 	j := &Jail{config: c, exe: exe, fonts: fonts, compiled: make(chan struct{}),
-		idle:  map[kind]chan *inmate{plain: make(chan *inmate, c.Idle), viewing: make(chan *inmate, c.Idle)},
+		idle:  map[kind]chan *inmate{unaided: make(chan *inmate, c.Idle), viewing: make(chan *inmate, c.Idle)},
 		slots: make(chan struct{}, c.Parallel)}
 	if c.CacheDir == "" {
 		if j.tempDir, err = os.MkdirTemp("", "countersign-pdfium-"); err != nil {
@@ -73,7 +73,7 @@ func Open(ctx context.Context, c Config) (*Jail, error) {
 	go func() {
 		defer j.tasks.Done()
 		for range c.Idle {
-			j.refill(plain)
+			j.refill(unaided)
 		}
 		j.compileErr = j.compile()
 		close(j.compiled)
@@ -90,16 +90,25 @@ func Open(ctx context.Context, c Config) (*Jail, error) {
 func (j *Jail) Close() error {
 	j.stop()
 	j.tasks.Wait()
-	for _, waiting := range j.idle { // nobody fills them any more
-		close(waiting)
-		for m := range waiting {
-			m.kill()
-		}
+	for k := range j.idle {
+		j.dismiss(k)
 	}
 	if j.tempDir != "" {
 		return os.RemoveAll(j.tempDir)
 	}
 	return nil
+}
+
+// dismiss ends the waiting children of a kind.
+func (j *Jail) dismiss(k kind) {
+	for {
+		select {
+		case m := <-j.idle[k]:
+			m.kill()
+		default:
+			return
+		}
+	}
 }
 
 // Ready waits until PDFium is compiled into the cache, and returns why it could not be.

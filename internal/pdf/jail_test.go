@@ -78,8 +78,10 @@ func TestJailHonoursItsCaller(t *testing.T) {
 	if _, err := j.Inspect(context.Background(), document("").table()); err == nil {
 		t.Error("a closed jail works")
 	}
-	if len(j.idle) != 0 {
-		t.Errorf("%d children left", len(j.idle))
+	for k, waiting := range j.idle {
+		if len(waiting) != 0 {
+			t.Errorf("%d %s children left", len(waiting), k)
+		}
 	}
 }
 
@@ -107,6 +109,49 @@ func TestJailWithoutCache(t *testing.T) {
 	var r *Refusal
 	if err == nil || errors.As(err, &r) {
 		t.Errorf("got %v, want an error that is no refusal", err)
+	}
+}
+
+// An unaided child starts without PDFium, so that it needs no cache; what needs PDFium is
+// never answered by one.
+func TestUnaidedChildHasNoPDFium(t *testing.T) {
+	j := &Jail{config: Config{CacheDir: filepath.Join(t.TempDir(), "none"), Limits: Limits{}.withDefaults()}, exe: jail.exe}
+	j.ctx, j.stop = context.WithCancel(context.Background())
+	defer j.stop()
+	doc := document("").table()
+	for op, served := range map[string]bool{"signatures": true, "render": false, "inspect": false, "text": false} {
+		m, err := j.start(unaided)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _, err := m.exchange(request{Op: op, DPI: 72, Limits: j.config.Limits}, doc)
+		if err != nil || (r.Fault == "") != served || (r.Structure != nil) != served {
+			t.Errorf("%s: %+v %v", op, r, err)
+		}
+		m.kill()
+	}
+	m, err := j.start(viewing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.kill()
+	if _, _, err := m.exchange(request{Op: "text"}, doc); !errors.Is(err, errNotStarted) {
+		t.Errorf("PDFium without a cache: %v", err)
+	}
+}
+
+// What a request needs is decided by the parent; form fields need no reading of text.
+func TestKindOfChild(t *testing.T) {
+	for want, requests := range map[kind][]request{
+		unaided: {{Op: "compose"}, {Op: "signatures"}, {Op: "extract", Wanted: &Wanted{Fields: true, Names: []string{"a"}}}},
+		viewing: {{Op: "inspect"}, {Op: "render"}, {Op: "text"}, {Op: "extract", Wanted: &Wanted{Tags: true}},
+			{Op: "extract", Wanted: &Wanted{Anchors: []AnchorQuery{{Text: "x"}}}}},
+	} {
+		for _, q := range requests {
+			if q.kind() != want {
+				t.Errorf("%s %+v: %s", q.Op, q.Wanted, q.kind())
+			}
+		}
 	}
 }
 

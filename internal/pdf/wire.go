@@ -25,18 +25,18 @@ type request struct {
 type kind string
 
 const (
-	plain   kind = "plain" // our own reader and writer only: a tenth of the processor time
-	viewing kind = "view"  // with PDFium open
+	unaided kind = "unaided" // our own reader and writer only: a tenth of the processor time
+	viewing kind = "view"    // with PDFium open
 )
 
 // kind says which kind of child a request needs.
 func (q request) kind() kind {
 	switch q.Op {
 	case "compose", "signatures":
-		return plain
+		return unaided
 	case "extract":
 		if w := q.Wanted; w != nil && !w.Tags && len(w.Anchors) == 0 { // form fields: no text is read
-			return plain
+			return unaided
 		}
 	}
 	return viewing

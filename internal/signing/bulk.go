@@ -29,8 +29,9 @@ type BulkResult struct {
 
 // BulkSend makes and sends one package from a template for each row. All rows are tried first: when one is refused, none is
 // sent, and the refusal (Invalid "bulk.rows") says of every row what is wrong with it, by its number from 1. A row may
-// still fail afterwards, for the directory and the template go on changing; the others are sent all the same.
-func (s *Signing) BulkSend(ctx context.Context, p authz.Principal, template string, rows []NewPackage) ([]BulkResult, error) {
+// still fail afterwards, for the directory and the template go on changing; the others are sent all the same. once, when
+// it is not nil, makes each row; one that is still being made by another call ends this one (Conflict "idempotency_key.in_progress").
+func (s *Signing) BulkSend(ctx context.Context, p authz.Principal, template string, rows []NewPackage, once RowOnce) ([]BulkResult, error) {
 	if len(rows) == 0 || len(rows) > MaxBulk {
 		return nil, BulkSize()
 	}
@@ -49,11 +50,20 @@ func (s *Signing) BulkSend(ctx context.Context, p authz.Principal, template stri
 		return nil, refused
 	}
 	out := make([]BulkResult, len(rows))
+	if once == nil {
+		once = func(ctx context.Context, _ int, act func(context.Context) (string, error)) (string, error) { return act(ctx) }
+	}
 	for i, row := range rows {
-		out[i].ID, out[i].Err = s.Clone(ctx, p, template, row)
+		out[i].ID, out[i].Err = once(ctx, i, func(ctx context.Context) (string, error) { return s.Clone(ctx, p, template, row) })
+		if errs.Is(out[i].Err, "idempotency_key.in_progress") {
+			return nil, out[i].Err
+		}
 	}
 	return out, nil
 }
+
+// RowOnce makes a row, counted from 0, by act, or answers what an earlier call made of it.
+type RowOnce func(ctx context.Context, row int, act func(context.Context) (string, error)) (string, error)
 
 // tryClone does all of Clone that can be refused and keeps nothing of it.
 func (s *Signing) tryClone(ctx context.Context, p authz.Principal, id string, in NewPackage) error {

@@ -151,6 +151,7 @@ func TestEachCallbackOfTheServerIsToldOnce(t *testing.T) {
 		w.work()
 		l, ctx := w.listens(), t.Context()
 		in := w.pack(true, groupRole("g", w.group("Pharmacists", w.senders("Mary Doe", "John Smith")...)), person("a", "a@example.com", "Ann", "Lee"))
+		in.Settings = []byte(`{"ceremony":{"maxAuthFailsAllowed":5}}`)
 		in.Due = db.Time(int64(w.count(`select clock_ms()`))).Add(time.Hour)
 		pkg, err := w.signing.Create(ctx, w.client, in)
 		check(t, err)

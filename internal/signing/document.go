@@ -24,6 +24,9 @@ const forbiddenInNames = `*/\:<>|?"`
 // ConsentID is the outer id of the consent every package begins with; no other document may have it.
 const ConsentID = "default-consent"
 
+// ConsentName is its title.
+const ConsentName = "Electronic Disclosures and Signatures Consent"
+
 // file is a document that passed the airlock and whose bytes are stored, but not yet part of a package.
 type file struct {
 	NewDocument

@@ -78,16 +78,17 @@ func (s *Signing) InPerson(ctx context.Context, v Visit) (out []InPersonSigner, 
 		if err != nil {
 			return err
 		}
+		phases := map[string]string{} // by role
 		for _, p := range present {
-			there, st := at, Standing{}
-			there.role, there.me = p.role, inviteeRow{}
-			if st.Now, err = tx.Now(); err != nil {
-				return err
+			if phases[p.role.ID] == "" {
+				there, st := at, Standing{Now: at.now}
+				there.role, there.me = p.role, inviteeRow{}
+				if err := there.phase(tx, &st, names); err != nil {
+					return err
+				}
+				phases[p.role.ID] = st.Phase
 			}
-			if err := there.phase(tx, &st, names); err != nil {
-				return err
-			}
-			p.Phase = st.Phase
+			p.Phase = phases[p.role.ID]
 			p.Mine = p.role.ID == at.role.ID && p.invited.Email == at.me.Email
 			out = append(out, p.InPersonSigner)
 		}
@@ -212,6 +213,18 @@ func (at spot) mayHost(tx *db.Tx) error {
 	return err
 }
 
+// back ends the hand-overs of the visitor's own device: he acts on it himself.
+func (s *Signing) back(tx *db.Tx, at spot) error {
+	if at.how == inPerson || at.browser == "" || !at.pkg.ceremony().InPerson {
+		return nil
+	}
+	device, err := s.Authn.Device(tx, at.browser)
+	if err != nil {
+		return err
+	}
+	return returned(tx, at.me.ID, device)
+}
+
 // returned ends the hand-overs of a host's device: it is in one pair of hands.
 func returned(tx *db.Tx, host, device string) error {
 	_, err := tx.Exec(`delete from hosted where host_id = $1 and device = $2`, host, device)
@@ -262,6 +275,6 @@ func (s *Signing) handTo(tx *db.Tx, at, there spot, device string) error {
 		there.me.ID, there.host.ID, device); err != nil {
 		return err
 	}
-	_, err := record(tx, there.event("device.handed_over", "host", there.host.Name))
+	_, err := record(tx, there.event("device.handed_over"))
 	return err
 }

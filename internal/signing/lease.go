@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign.dev/internal/audit"
+	"countersign.dev/internal/authn"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/errs"
 )
@@ -23,13 +24,19 @@ const held = `id = $1 and holder = $2 and epoch = $3 and state = 'open' and expi
 // "lease.held" with the holder's name, since when and until when; "role.signed",
 // "role.waiting", "package.closed"; Denied "member.removed", "member.inactive"; Unprocessable "name.glyphs".
 func (s *Signing) Take(ctx context.Context, v Visit) (Lease, error) {
-	var at spot
+	at, lost := s.lookBefore(ctx, v)
+	if lost != nil {
+		return Lease{}, s.refused(ctx, at, "lease.refused", lost, at.waits)
+	}
 	var lease Lease
 	err := s.write(ctx, func(tx *db.Tx) (err error) {
 		if at, err = s.visit(tx, v); err != nil {
 			return err
 		}
 		if lease, err = at.take(tx); err != nil {
+			return err
+		}
+		if err = s.back(tx, at); err != nil {
 			return err
 		}
 		if lease.Stage == Soft { // one taken over keeps its end, and the look at it
@@ -47,12 +54,44 @@ func (s *Signing) Take(ctx context.Context, v Visit) (Lease, error) {
 		return Lease{}, err // not refused yet: he is asked who he is first
 	}
 	if errs.Is(err, "lease.held") {
-		return Lease{}, s.refused(ctx, at, "lease.refused", err, func(tx *db.Tx) error { return s.wait(tx, at, false) })
+		return Lease{}, s.refused(ctx, at, "lease.refused", err, at.waits)
 	}
 	if err != nil {
 		return Lease{}, s.refused(ctx, at, "lease.refused", err)
 	}
 	return lease, nil
+}
+
+// lookBefore refuses (Conflict "lease.held") a member of a group while another one holds the lease. It only reads, so
+// that of many losers none waits for the others, nor the holder for them. It decides no more than that: whoever else asks,
+// and whatever else it finds, it leaves to the act.
+func (s *Signing) lookBefore(ctx context.Context, v Visit) (at spot, lost error) {
+	_ = s.read(ctx, func(tx *db.Tx) (err error) { // of what goes wrong here the act tells
+		if at, err = s.glance(tx, v); err != nil {
+			return err
+		}
+		lost, err = at.lost(tx)
+		return err
+	})
+	return at, lost
+}
+
+// lost is the refusal of a visitor, known by himself, who is a member of the group while another member holds the lease.
+func (at spot) lost(tx *db.Tx) (refusal, err error) {
+	known := at.how == authn.ByCode || at.how == authn.ByLink
+	if !known || at.role.GroupID == nil || at.role.State != open || at.me.Locked || at.pkg.Status != Sent || at.pkg.Trashed ||
+		at.pkg.DueMs != nil && *at.pkg.DueMs <= at.now.UnixMilli() {
+		return nil, nil
+	}
+	lease, err := at.liveLease(tx, at.now.UnixMilli())
+	if err != nil || lease == nil || lease.Mine {
+		return nil, err
+	}
+	asked, err := stillAsked(tx, at.role, at.me)
+	if err != nil || !asked {
+		return nil, err
+	}
+	return at.heldBy(lease.Holder, at.now), nil
 }
 
 func (at spot) take(tx *db.Tx) (Lease, error) {
@@ -172,7 +211,7 @@ func (at *spot) whyNot(tx *db.Tx) error {
 	theirs.me = holder
 	switch gone := theirs.holdMe(tx); {
 	case gone == nil:
-		return at.heldBy(holder, now)
+		return at.heldBy(holder.Name, now)
 	case errs.KindOf(gone) == errs.Denied:
 		at.role.Holder = nil
 		return theirs.void(tx, gone)
@@ -211,10 +250,10 @@ func (at spot) over(tx *db.Tx) error {
 }
 
 // heldBy is the refusal that names the holder (rule 2).
-func (at spot) heldBy(holder inviteeRow, now time.Time) error {
+func (at spot) heldBy(holder string, now time.Time) error {
 	expires := db.Time(at.role.ExpiresMs)
-	return errs.New(errs.Conflict, "lease.held", "%s is signing.", holder.Name).
-		With("holder", holder.Name).
+	return errs.New(errs.Conflict, "lease.held", "%s is signing.", holder).
+		With("holder", holder).
 		With("since", db.Time(at.role.TakenMs).Format(time.RFC3339)).
 		With("expires", expires.Format(time.RFC3339)).
 		With("expires_ms", strconv.FormatInt(expires.Sub(now).Milliseconds(), 10))

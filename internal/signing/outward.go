@@ -239,9 +239,12 @@ func (s *Signing) Notify(ctx context.Context, p authz.Principal, id, role, messa
 			return err
 		}
 		email, _ := directory.CanonicalEmail(role)
+		role, err := groupsRole(tx, pkg, role, email)
+		if err != nil {
+			return err
+		}
 		const asked = `package_id = $1 and state = 'open' and invited_ms is not null and (outer_id = $2 or signer_id = $2
-			or (email <> '' and email = $3) or exists (select 1 from invitees i where i.role_id = roles.id and i.email = $3)
-			or exists (select 1 from signer_groups g where g.id = roles.group_id and (g.outer_id = $2 or g.email <> '' and g.email = $3)))`
+			or (email <> '' and email = $3) or exists (select 1 from invitees i where i.role_id = roles.id and i.email = $3))`
 		n, err := db.One[int](tx, `select count(*) from roles where `+asked, pkg.ID, role, email)
 		if err != nil || n == 0 {
 			return or(err, errs.New(errs.NotFound, "role.unknown", "Nobody of that name is asked to sign just now."))
@@ -253,6 +256,27 @@ func (s *Signing) Notify(ctx context.Context, p authz.Principal, id, role, messa
 		}
 		return s.repeatInvitations(tx, p, pkg, roles, message)
 	})
+}
+
+// groupsRole is the role of the group that has that outer id or e-mail address; what names no group stays as it is.
+func groupsRole(tx *db.Tx, pkg packageRow, named, email string) (string, error) {
+	rows, err := rolesOf(tx, pkg.ID)
+	if err != nil {
+		return named, err
+	}
+	for _, r := range rows {
+		if r.GroupID == nil {
+			continue
+		}
+		g, err := directory.GroupByID(tx, *r.GroupID)
+		if err != nil {
+			return named, err
+		}
+		if g.OuterID == named || email != "" && g.Email == email {
+			return r.OuterID, nil
+		}
+	}
+	return named, nil
 }
 
 func (s *Signing) repeatInvitations(tx *db.Tx, p authz.Principal, pkg packageRow, roles []roleRow, message string) error {

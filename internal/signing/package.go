@@ -148,6 +148,12 @@ func placeholders[T any](args *[]any, values ...T) string {
 // among reads the rows that belong to packages, by a query that ends before the condition: "select … where x.package_id".
 // However many packages, there are only three statements to prepare.
 func among[T any](tx *db.Tx, query string, packages []string, order string) ([]T, error) {
+	var args []any
+	return db.All[T](tx, query+` in (`+placeholders(&args, padded(packages)...)+`) `+order, args...)
+}
+
+// padded repeats the first id until there are 1, 10, 100, … of them.
+func padded(packages []string) []string {
 	full := 1
 	for full < len(packages) {
 		full *= 10
@@ -156,8 +162,7 @@ func among[T any](tx *db.Tx, query string, packages []string, order string) ([]T
 	for len(ids) < full {
 		ids = append(ids, packages[0])
 	}
-	var args []any
-	return db.All[T](tx, query+` in (`+placeholders(&args, ids...)+`) `+order, args...)
+	return ids
 }
 
 // assemble reads the whole tree of a package.
@@ -226,16 +231,15 @@ func ownersOf(tx *db.Tx, rows []packageRow) (map[string]PackageOwner, error) {
 			ids = append(ids, r.OwnerID)
 		}
 	}
-	type row struct {
-		ID, Type string
-		Status   directory.Status
-	}
-	users, err := among[row](tx, `select id, type, status from users where id`, ids, ``)
 	out := map[string]PackageOwner{}
-	for _, u := range users {
-		out[u.ID] = PackageOwner{u.Status, u.Type}
+	for _, id := range ids { // a page of packages has few owners, most often one
+		u, err := directory.UserByID(tx, id)
+		if err != nil {
+			return nil, err
+		}
+		out[id] = PackageOwner{u.Status, u.Type}
 	}
-	return out, err
+	return out, nil
 }
 
 // view is a package without what belongs to it.
@@ -362,15 +366,21 @@ func rawJSON(text string) json.RawMessage {
 	return json.RawMessage(text)
 }
 
-// inviteeNames are the names of all who were asked; of who signed, the name that was stamped.
+// inviteeNames are the names of those of whom a package tells what they did: who holds a lease, entered a value or
+// signed, of who signed the name that was stamped. Of the others, who may be a thousand, it tells nothing.
 func inviteeNames(tx *db.Tx, pkg string) (map[string]string, error) {
 	return namesAmong(tx, []string{pkg})
 }
 
 func namesAmong(tx *db.Tx, packages []string) (map[string]string, error) {
 	type row struct{ ID, Name string }
-	rows, err := among[row](tx, `select i.id, coalesce(s.name, i.name) as name from invitees i
-		left join signatures s on s.invitee_id = i.id where i.package_id`, packages, ``)
+	var args []any
+	in := ` in (` + placeholders(&args, padded(packages)...) + `)`
+	rows, err := db.All[row](tx, `select i.id, coalesce(s.name, i.name) as name from (
+			select holder as id from roles where holder is not null and package_id`+in+`
+			union select signed_by from roles where signed_by is not null and package_id`+in+`
+			union select entered_by from fields where entered_by is not null and package_id`+in+`) who
+		join invitees i on i.id = who.id left join signatures s on s.role_id = i.role_id and s.invitee_id = i.id`, args...)
 	names := map[string]string{}
 	for _, r := range rows {
 		names[r.ID] = r.Name

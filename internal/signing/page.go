@@ -24,20 +24,30 @@ func (s *Signing) PageImage(ctx context.Context, v Visit, doc string, page, dpi 
 	if !slices.Contains(resolutions, dpi) {
 		return nil, "", errs.New(errs.Invalid, "page.dpi", "Pages are shown in %d dots per inch.", resolutions).On("dpi")
 	}
-	at, row, err := s.pageOf(ctx, v, doc, page)
+	at, row, err := s.pageOf(ctx, v, doc, page, dpi)
 	if err != nil {
 		return nil, "", err
 	}
-	if png, err = s.image(ctx, row, page, dpi); err != nil {
+	if png, err = s.image(ctx, row.documentRow, page, dpi); err != nil {
 		return nil, "", err
 	}
 	sum := sha256.Sum256(png)
 	hash = hex.EncodeToString(sum[:])
-	return png, hash, s.recordView(ctx, at, row, page, dpi, hash)
+	if row.Viewed || at.role.State != open {
+		return png, hash, nil
+	}
+	return png, hash, s.recordView(ctx, at, row.documentRow, page, dpi, hash)
+}
+
+// pageRow is a document as a visitor sees it.
+type pageRow struct {
+	Shown  bool // to his role
+	Viewed bool // he was sent this image of the page before
+	documentRow
 }
 
 // pageOf finds a page of the visitor's package.
-func (s *Signing) pageOf(ctx context.Context, v Visit, doc string, page int) (at spot, row documentRow, err error) {
+func (s *Signing) pageOf(ctx context.Context, v Visit, doc string, page, dpi int) (at spot, row pageRow, err error) {
 	err = s.read(ctx, func(tx *db.Tx) (err error) {
 		if at, err = s.glance(tx, v); err != nil {
 			return err
@@ -45,11 +55,11 @@ func (s *Signing) pageOf(ctx context.Context, v Visit, doc string, page int) (at
 		if err = at.follows(tx); err != nil {
 			return err
 		}
-		if row, err = db.One[documentRow](tx, `select * from documents where id = $1 and package_id = $2`, doc, at.pkg.ID); err != nil {
-			return orUnknown(err, "document", doc)
-		}
-		if seen, err := visible(tx, row.ID, at.role.ID); err != nil || !seen {
-			return or(err, orUnknown(db.ErrNone, "document", doc))
+		row, err = db.One[pageRow](tx, `select `+seen+` as shown, exists (select 1 from page_views w
+				where w.invitee_id = $4 and w.document_id = documents.id and w.page = $5 and w.dpi = $6) as viewed, documents.*
+			from documents where id = $1 and package_id = $3`, doc, at.role.ID, at.pkg.ID, at.me.ID, page, dpi)
+		if err != nil || !row.Shown {
+			return orUnknown(or(err, db.ErrNone), "document", doc)
 		}
 		if page < 0 || page >= len(row.Pages.V) {
 			return errs.New(errs.NotFound, "page.unknown", "The document has no such page.")
@@ -82,15 +92,6 @@ func (s *Signing) image(ctx context.Context, row documentRow, page, dpi int) ([]
 
 // recordView notes once that a signer was sent this image.
 func (s *Signing) recordView(ctx context.Context, at spot, row documentRow, page, dpi int, hash string) error {
-	seen := 0
-	err := s.read(ctx, func(tx *db.Tx) (err error) {
-		seen, err = db.One[int](tx, `select count(*) from page_views where invitee_id = $1 and document_id = $2 and page = $3 and dpi = $4`,
-			at.me.ID, row.ID, page, dpi)
-		return err
-	})
-	if err != nil || seen > 0 || at.role.State != open {
-		return err
-	}
 	return s.write(ctx, func(tx *db.Tx) error {
 		first, err := db.One[bool](tx, `select not exists (select 1 from page_views where invitee_id = $1 and document_id = $2)`, at.me.ID, row.ID)
 		if err != nil {
@@ -110,7 +111,7 @@ func (s *Signing) recordView(ctx context.Context, at spot, row documentRow, page
 
 // PageText is the text of a page with the place of each word, for selection and screen readers.
 func (s *Signing) PageText(ctx context.Context, v Visit, doc string, page int) ([]pdf.Word, error) {
-	_, row, err := s.pageOf(ctx, v, doc, page)
+	_, row, err := s.pageOf(ctx, v, doc, page, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -127,14 +128,14 @@ func (s *Signing) PageText(ctx context.Context, v Visit, doc string, page int) (
 
 // Copy is the document for the visitor to keep: sealed once the package is completed.
 func (s *Signing) Copy(ctx context.Context, v Visit, doc string) (name string, file []byte, err error) {
-	at, row, err := s.pageOf(ctx, v, doc, 0)
+	at, row, err := s.pageOf(ctx, v, doc, 0, 0)
 	if err != nil {
 		return "", nil, err
 	}
 	if row.SealedBlob == nil && !at.pkg.copies() {
 		return "", nil, copyOff()
 	}
-	file, err = s.bytesOf(ctx, row)
+	file, err = s.bytesOf(ctx, row.documentRow)
 	if err != nil {
 		return "", nil, err
 	}

@@ -154,7 +154,7 @@ func (s *Signing) remindRole(ctx context.Context, role string) error {
 		if err != nil {
 			return err
 		}
-		lease, err := at.liveLease(tx, nil, now.UnixMilli())
+		lease, err := at.liveLease(tx, now.UnixMilli())
 		if err != nil {
 			return err
 		}

@@ -400,7 +400,7 @@ func (r roleRow) mayBecome(tx *db.Tx, p authz.Principal, pkg packageRow, next ro
 	}
 	ok, err := owns(tx, p, pkg)
 	if err == nil && !ok {
-		err = errs.New(errs.Denied, "role.reassign", "Only the package's owner may ask somebody else to sign for this role, or let others do so.")
+		err = errs.New(errs.Denied, "role.reassign", "Only the package's owner may ask somebody else to sign for this role.")
 	}
 	return err
 }

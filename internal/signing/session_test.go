@@ -1,6 +1,7 @@
 package signing_test
 
 import (
+	"log/slog"
 	"slices"
 	"testing"
 
@@ -11,12 +12,21 @@ import (
 	"countersign.dev/internal/signing"
 )
 
+// fresh is the room authn with the latest news: nobody follows them for w.authn, and they are stale after five seconds.
+func (w *world) fresh() *authn.Authn {
+	w.t.Helper()
+	a, err := authn.New(w.t.Context(), w.db.DB, w.box, w.post, "https://sign.example.com", slog.New(slog.DiscardHandler))
+	check(w.t, err)
+	return a
+}
+
 // sentBy is the visit of a browser that the client sends to a package as the signer of a session.
 func (w *world) sentBy(as authz.Principal, browser string) signing.Visit {
 	w.t.Helper()
-	token, err := w.authn.NewSessionToken(w.t.Context(), w.client, authn.NewSession{Kind: authn.SignerSession, As: as})
+	fresh := w.fresh()
+	token, err := fresh.NewSessionToken(w.t.Context(), w.client, authn.NewSession{Kind: authn.SignerSession, As: as})
 	check(w.t, err)
-	_, session, err := w.authn.OpenSession(w.t.Context(), authn.SignerSession, token)
+	_, session, err := fresh.OpenSession(w.t.Context(), authn.SignerSession, token)
 	check(w.t, err)
 	v, err := w.signing.EnterBySession(w.t.Context(), session, browser)
 	check(w.t, err)
@@ -74,19 +84,20 @@ func TestT6VisitOfATokenTakenBack(t *testing.T) {
 		w.work()
 		users := w.senders("Mary Doe")
 		pkg := w.send(groupRole("g", w.group("Pharmacists", users...)))
-		id, password, err := w.authn.CreateClient(t.Context(), w.account.ID, []authz.Right{authz.Sign}, "Other")
+		a := w.fresh()
+		id, password, err := a.CreateClient(t.Context(), w.account.ID, []authz.Right{authz.Sign}, "Other")
 		check(t, err)
-		token, err := w.authn.ClientToken(t.Context(), id, password, "")
+		token, err := a.ClientToken(t.Context(), id, password, "")
 		check(t, err)
 		first := w.client
-		w.client, err = w.authn.Authenticate(t.Context(), token.Access)
+		w.client, err = a.Authenticate(t.Context(), token.Access)
 		check(t, err)
 		session, err := w.signing.SignerSession(t.Context(), first, pkg, "g", users[0].SenderID)
 		check(t, err)
 		v := w.sentBy(session, "")
 		w.take(v)
 		w.client = first
-		check(t, w.authn.Invalidate(t.Context(), id, password, token.Access))
+		check(t, w.fresh().Invalidate(t.Context(), id, password, token.Access))
 		wants(t, second(w.signing.Take(t.Context(), v)), "identify.code")
 	})
 }

@@ -299,9 +299,7 @@ func (s *Signing) sealing(ctx context.Context, p authz.Principal, id string) (ye
 		if err != nil || row.Status != Sent {
 			return err
 		}
-		n, err := db.One[int](tx, `select count(*) from jobs where kind = 'seal' and key = $1
-			and (state = 'running' and tries <= 1 or state = 'ready' and tries = 0)`, row.ID)
-		yes = n > 0
+		yes, err = jobs.First(tx, "seal", row.ID)
 		return err
 	})
 	if ctx.Err() != nil {

@@ -42,7 +42,8 @@ type Config struct {
 // Signing is the room's door.
 type Signing struct {
 	Config
-	db *db.DB
+	db      *db.DB
+	consent paperConsent
 }
 
 // New makes the room and registers its jobs with the queue.

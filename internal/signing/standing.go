@@ -2,6 +2,7 @@ package signing
 
 import (
 	"context"
+	"errors"
 
 	"countersign.dev/internal/authn"
 	"countersign.dev/internal/db"
@@ -35,11 +36,8 @@ func (s *Signing) Standing(ctx context.Context, v Visit) (out Standing, err erro
 }
 
 func (at spot) standing(tx *db.Tx) (st Standing, err error) {
-	st = Standing{Package: at.pkg.Status, Watching: at.me.Watching}
-	if st.Now, err = tx.Now(); err != nil {
-		return st, err
-	}
-	names, err := inviteeNames(tx, at.pkg.ID)
+	st = Standing{Package: at.pkg.Status, Watching: at.me.Watching, Now: at.now}
+	names, err := at.signedName(tx)
 	if err != nil {
 		return st, err
 	}
@@ -56,6 +54,19 @@ func (at spot) standing(tx *db.Tx) (st Standing, err error) {
 	return st, err
 }
 
+// signedName is the name that was stamped for the role, by the id of its invitee, once it is signed.
+func (at spot) signedName(tx *db.Tx) (map[string]string, error) {
+	if at.role.State != signed || at.role.SignedBy == nil {
+		return nil, nil
+	}
+	name, err := db.One[string](tx, `select coalesce(s.name, i.name) from invitees i
+		left join signatures s on s.role_id = i.role_id and s.invitee_id = i.id where i.id = $1`, *at.role.SignedBy)
+	if errors.Is(err, db.ErrNone) {
+		return nil, nil
+	}
+	return map[string]string{*at.role.SignedBy: name}, err
+}
+
 // phase fills in how the role stands, with whoever did what.
 func (at spot) phase(tx *db.Tx, st *Standing, names map[string]string) (err error) {
 	switch {
@@ -69,7 +80,7 @@ func (at spot) phase(tx *db.Tx, st *Standing, names map[string]string) (err erro
 		st.Phase = phaseClosed
 		return nil
 	}
-	if st.Lease, err = at.liveLease(tx, names, st.Now.UnixMilli()); err != nil {
+	if st.Lease, err = at.liveLease(tx, st.Now.UnixMilli()); err != nil {
 		return err
 	}
 	switch {
@@ -91,9 +102,13 @@ func (at spot) phase(tx *db.Tx, st *Standing, names map[string]string) (err erro
 }
 
 // liveLease is the role's lease, nil also when its holder may no longer sign: it is void then.
-func (at spot) liveLease(tx *db.Tx, names map[string]string, now int64) (*Lease, error) {
-	l := at.role.lease(names, at.me.ID, now)
-	if l == nil || l.Mine {
+func (at spot) liveLease(tx *db.Tx, now int64) (*Lease, error) {
+	l := at.role.lease(nil, at.me.ID, now)
+	if l == nil {
+		return nil, nil
+	}
+	if l.Mine {
+		l.Holder = at.me.Name
 		return l, nil
 	}
 	holder, err := db.One[inviteeRow](tx, `select * from invitees where id = $1`, *at.role.Holder)
@@ -104,6 +119,7 @@ func (at spot) liveLease(tx *db.Tx, names map[string]string, now int64) (*Lease,
 	if !asked {
 		return nil, err
 	}
+	l.Holder = holder.Name
 	return l, err
 }
 
@@ -240,10 +256,7 @@ func (at spot) progress(tx *db.Tx, names map[string]string) ([]Progress, error) 
 		}
 		there := at
 		there.role = r
-		st := Standing{}
-		if st.Now, err = tx.Now(); err != nil {
-			return nil, err
-		}
+		st := Standing{Now: at.now}
 		if err := there.phase(tx, &st, names); err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"countersign.dev/internal/audit"
 	"countersign.dev/internal/authn"
@@ -18,12 +19,14 @@ type spot struct {
 	role    roleRow
 	me      inviteeRow
 	account directory.Account
-	how     authn.How  // how this browser proved the person; empty before
-	moved   bool       // the person, a user, has another address now than the invitation
-	shown   string     // the person's address as others see it: the alias he has, else the invitation's
-	host    inviteeRow // on whose device he signs, of how inPerson
-	client  string     // the program that acts for him, of how byAPI and authn.BySession
-	browser string     // the browser's cookie; empty by API
+	how     authn.How       // how this browser proved the person; empty before
+	moved   bool            // the person, a user, has another address now than the invitation
+	shown   string          // the person's address as others see it: the alias he has, else the invitation's
+	host    inviteeRow      // on whose device he signs, of how inPerson
+	client  string          // the program that acts for him, of how byAPI and authn.BySession
+	browser string          // the browser's cookie; empty by API
+	user    *directory.User // who the visitor is as a user, as he was read; nil: he is none
+	now     time.Time       // of the database when the role and package were read
 }
 
 // person is the visitor as authn knows people.
@@ -110,10 +113,19 @@ func (at spot) event(kind string, detail ...string) audit.Event {
 
 // standAt finds the spot of a handle, whoever asks. Denied "member.moved".
 func standAt(tx *db.Tx, handle string) (at spot, err error) {
-	if at.me, err = db.One[inviteeRow](tx, `select * from invitees where handle = $1`, handle); err != nil {
+	type row struct {
+		NowMs int64
+		Me    inviteeRow `db:"*"`
+		Role  roleRow    `db:"*"`
+		Pkg   packageRow `db:"*"`
+	}
+	r, err := db.One[row](tx, `select clock_ms() as now_ms, i.*, r.*, p.* from invitees i
+		join roles r on r.id = i.role_id join packages p on p.id = i.package_id where i.handle = $1`, handle)
+	if err != nil {
 		return at, orUnknownVisit(err)
 	}
-	if err := at.load(tx); err != nil {
+	at.me, at.role, at.pkg, at.now = r.Me, r.Role, r.Pkg, db.Time(r.NowMs)
+	if err := at.know(tx); err != nil {
 		return at, err
 	}
 	return at, at.here()
@@ -128,26 +140,31 @@ func orUnknownVisit(err error) error {
 
 // load reads the role, package and account of the invitee.
 func (at *spot) load(tx *db.Tx) (err error) {
-	if at.role, err = db.One[roleRow](tx, `select * from roles where id = $1`, at.me.RoleID); err != nil {
+	type row struct {
+		NowMs int64
+		Role  roleRow    `db:"*"`
+		Pkg   packageRow `db:"*"`
+	}
+	r, err := db.One[row](tx, `select clock_ms() as now_ms, r.*, p.* from roles r join packages p on p.id = $2 where r.id = $1`,
+		at.me.RoleID, at.me.PackageID)
+	if err != nil {
 		return orUnknownVisit(err)
 	}
-	if at.pkg, err = db.One[packageRow](tx, `select * from packages where id = $1`, at.me.PackageID); err != nil {
-		return orUnknownVisit(err)
-	}
-	if at.account, err = accountOf(tx, at.pkg.AccountID); err != nil {
-		return err
-	}
+	at.role, at.pkg, at.now = r.Role, r.Pkg, db.Time(r.NowMs)
 	return at.know(tx)
 }
 
-// know reads the visitor as he is now.
-func (at *spot) know(tx *db.Tx) error {
-	at.shown = at.me.Email
+// know reads the account, and the visitor as he is now.
+func (at *spot) know(tx *db.Tx) (err error) {
+	if at.account, err = accountOf(tx, at.pkg.AccountID); err != nil {
+		return err
+	}
+	at.shown, at.user = at.me.Email, nil
 	if at.me.UserID == nil {
 		return nil
 	}
 	u, err := directory.UserByID(tx, *at.me.UserID)
-	at.me.Name, at.moved, at.shown = u.Name(), u.Email != at.me.Email, cmp.Or(u.EmailAlias, at.me.Email)
+	at.me.Name, at.moved, at.shown, at.user = u.Name(), u.Email != at.me.Email, cmp.Or(u.EmailAlias, at.me.Email), &u
 	return err
 }
 
@@ -192,7 +209,9 @@ func (s *Signing) stand(tx *db.Tx, v Visit, ask proof, look bool) (spot, error) 
 		return at, err
 	}
 	at.browser = v.Browser
-	at.how, err = ask(tx, v.Browser, at.person(), at.pkg.ID, at.identification())
+	person := at.person()
+	person.Read = at.user
+	at.how, err = ask(tx, v.Browser, person, at.pkg.ID, at.identification())
 	if errs.KindOf(err) == errs.Unauthenticated && at.pkg.ceremony().InPerson {
 		hosted, failed := at.hosted(tx, s.Authn.Device, ask, look)
 		if failed != nil {
@@ -232,8 +251,14 @@ func (at spot) holdMe(tx *db.Tx) error {
 
 // stillAsked tells the same without holding anybody, for reads; who has signed stays asked.
 func stillAsked(tx *db.Tx, role roleRow, who inviteeRow) (bool, error) {
-	asked, err := askedFor(tx, role)
-	return err == nil && asked(who), err
+	switch {
+	case role.Kind == AdHoc:
+		asked, err := askedAdHoc(tx, role)
+		return err == nil && asked(who), err
+	case role.GroupID == nil || who.UserID == nil || deref(role.SignedBy) == who.ID:
+		return true, nil
+	}
+	return directory.ActiveMember(tx, *who.UserID, *role.GroupID)
 }
 
 // ended refuses what a link or page leads to no more: the package expired, or somebody opted out of it, before the visitor signed.

@@ -29,20 +29,23 @@ func (s *Signing) Watch(ctx context.Context, v Visit) error {
 		if err != nil {
 			return err
 		}
-		return s.wait(tx, at, true)
+		if err := at.lockRole(tx); err != nil { // who leaves just now sees him watching, or he sees that it is free
+			return err
+		}
+		if _, err := tx.Exec(`update invitees set waiting_ms = coalesce(waiting_ms, clock_ms()), watching = true where id = $1`, at.me.ID); err != nil {
+			return err
+		}
+		return watchLapse(tx, at.role.ID)
 	})
 }
 
-// wait notes that the visitor waits for the lease, and whether he wants a message.
-func (s *Signing) wait(tx *db.Tx, at spot, watching bool) error {
-	if err := at.lockRole(tx); err != nil { // who leaves just now sees him waiting, or he sees that it is free
-		return err
+// waits notes that the visitor waits for the lease, unless it is noted already: the holder's time is bounded from then on.
+// It locks nothing but the visitor's own row.
+func (at spot) waits(tx *db.Tx) error {
+	if at.me.WaitingMs != nil {
+		return nil
 	}
-	if _, err := tx.Exec(`update invitees set waiting_ms = coalesce(waiting_ms, clock_ms()), watching = watching or $2
-		where id = $1`, at.me.ID, watching); err != nil || !watching {
-		return err
-	}
-	return watchLapse(tx, at.role.ID)
+	return tx.Later(`update invitees set waiting_ms = clock_ms() where id = $1 and waiting_ms is null`, at.me.ID)
 }
 
 // watchLapse queues a look at the moment the lease of a role lapses.

@@ -55,11 +55,7 @@ func (s *stack) oauthAs(authorization, form string) apitest.Answer {
 // bare is a client for the token endpoint, whose refusals are not this surface's but RFC 6749's.
 func (s *stack) bare(authorization string) apitest.Client {
 	c := s.as(authorization)
-	c.Check = func(call apitest.Call, a apitest.Answer) {
-		if a.Status < 400 {
-			checkDocument(c.T, call, a)
-		}
-	}
+	c.Check = func(call apitest.Call, a apitest.Answer) { checkDocument(c.T, call, a) }
 	return c
 }
 
@@ -142,10 +138,10 @@ func testT13WaysIn(t *testing.T, s *stack) {
 	mary := s.activeSender("mary@example.com")
 	own, second := s.solo("sam@example.com"), s.solo("sam@example.com")
 	foreign := s.fresh(t).solo("sam@example.com")
-	full := map[string]int{"own": 200, "second": 200, "foreign": 404, "groups": 200, "create": 200, "rename": 400, "token": 200, "session": 200}
+	full := map[string]int{"own": 200, "second": 200, "foreign": 404, "groups": 200, "create": 200, "rename": 400, "token": 200, "session": 200, "clone": 200, "bulk": 400}
 	user := maps.Clone(full)
 	user["token"] = 403
-	bound := map[string]int{"own": 200, "second": 404, "foreign": 404, "groups": 403, "create": 403, "rename": 400, "token": 403, "session": 200}
+	bound := map[string]int{"own": 200, "second": 404, "foreign": 404, "groups": 403, "create": 403, "rename": 400, "token": 403, "session": 200, "clone": 403, "bulk": 403}
 	signer := maps.Clone(bound)
 	signer["rename"] = 403
 	for name, way := range map[string]struct {
@@ -173,7 +169,8 @@ func testT13WaysIn(t *testing.T, s *stack) {
 		for cell, got := range map[string]apitest.Answer{
 			"groups": way.Get("/api/sign/v1/cs-groups"), "create": way.Post("/api/cs-packages", `{"name":"New"}`),
 			"rename": way.Put("/api/packages/"+own, `{"status":"COMPLETED"}`), "token": way.Post("/api/cs-authenticationTokens/user", ""),
-			"session": way.Get("/api/cs-session"),
+			"session": way.Get("/api/cs-session"), "clone": way.Post("/api/cs-packages/"+own+"/clone", `{"name":"Copy"}`),
+			"bulk": way.Post("/api/packages/"+own+"/bulk_send", `{"signers":[{"email":"m@example.com","firstName":"M","lastName":"N"}]}`),
 		} {
 			if got.Status != way.want[cell] {
 				t.Errorf("%s, %s: %d, want %d: %s", name, cell, got.Status, way.want[cell], got.Body)
@@ -393,7 +390,9 @@ func testSingleUseOverHTTP(t *testing.T, s *stack) {
 	token := s.Post("/api/authenticationTokens/signer/singleUse", signerBody(pkg)).Want(200).Text("value")
 	path := "/auth?signerAuthenticationToken=" + token
 	s.as("").Do(apitest.Call{Method: "HEAD", Path: path}) // 405, without a body
-	s.as("").Do(apitest.Call{Method: "GET", Path: path, Header: map[string]string{"Sec-Purpose": "prefetch;prerender"}}).Want(503)
+	for name, value := range map[string]string{"Sec-Purpose": "prefetch;prerender", "Purpose": "prefetch", "purpose": "preview", "X-Purpose": "Preview", "X-Moz": "prefetch"} {
+		s.as("").Do(apitest.Call{Method: "GET", Path: path, Header: map[string]string{name: value}}).Want(503)
+	}
 	s.as("").Get(path + "&target=https://evil.example.com/").Want(400)
 	var group sync.WaitGroup
 	var mu sync.Mutex
@@ -464,6 +463,9 @@ func testL11Redirects(t *testing.T, s *stack) {
 	}
 	opened := 0
 	for _, r := range s.trailOf(pkg) {
+		if r.Type == "invitation.opened" {
+			t.Error("T1: an address that was followed opened the invitation")
+		}
 		if r.Type == "session.opened" && r.Detail["by_client"] != "" && r.Origin.IP != "" {
 			opened++
 		}

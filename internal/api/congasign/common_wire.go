@@ -95,6 +95,14 @@ func withoutNulls(raw json.RawMessage) jsontext.Value {
 	return out
 }
 
+// nullFree is free JSON as it came unless there is a null in it.
+func nullFree(raw json.RawMessage) jsontext.Value {
+	if !bytes.Contains(raw, []byte("null")) {
+		return jsontext.Value(raw)
+	}
+	return withoutNulls(raw)
+}
+
 func drop(v any) {
 	switch v := v.(type) {
 	case map[string]any:

@@ -51,6 +51,12 @@ type (
 		Sender   senderOut       `json:"sender"`
 		Packages []completionOut `json:"packages"`
 	}
+	delegationOut struct {
+		From             date            `json:"from"`
+		To               date            `json:"to"`
+		AccountID        string          `json:"accountId"`
+		DelegationEvents map[string]none `json:"delegationEvents"`
+	}
 	bulkIn struct {
 		Signers  []signerIn  `json:"signers"`
 		Packages []packageIn `json:"packages"`
@@ -64,6 +70,10 @@ type (
 		Index       *int    `json:"index"`
 		Name        *string `json:"name"`
 		Description *string `json:"description"`
+	}
+	oauthRefusalOut struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
 	}
 	languageIn struct {
 		Language string `json:"language"`
@@ -149,7 +159,7 @@ var packageOperations = map[string]operation{
 	"PUT /packages/{package}/reminders":                                       {tag: "Packages", summary: "Change reminders", text: "The same as POST.", in: remindersIn{}, out: remindersOut{}},
 	"DELETE /packages/{package}/reminders":                                    {tag: "Packages", summary: "No reminders", text: "The account's count again.", status: 204},
 	"POST /packages/{package}/clone":                                          {tag: "Packages", summary: "Copy a package or template", text: "Roles of the template and of the body are merged by name. Answers exactly `id`.", in: packageIn{}, out: idOut{}},
-	"POST /packages/{package}/bulk_send":                                      {tag: "Packages", summary: "Send many packages from a template", text: "One for each signer, for each payload, or for each line of a CSV file. What does not fit refuses the whole.", in: bulkIn{}, media: []string{"text/csv"}, out: result[bulkOut]{}},
+	"POST /packages/{package}/bulk_send":                                      {tag: "Packages", summary: "Send many packages from a template", text: "One for each signer, for each payload, or for each line of a CSV file. What does not fit refuses the whole.", in: bulkIn{}, media: []string{"text/csv", multipartForm}, out: result[bulkOut]{}},
 	"GET /packages/{package}/readiness":                                       {tag: "Packages", summary: "Could it be sent?", text: "The keys of what would refuse it.", out: readinessOut{}},
 	"GET /packages/{package}/fieldSummary":                                    {tag: "Packages", summary: "All fields and their values", text: "A bare array.", out: []fieldLineOut{}},
 	"GET /packages/{package}/referencedConditions":                            {tag: "Packages", summary: "Where conditions name fields", text: "Of all fields, or of one document's or one.", query: "documentId fieldId", out: referencesOut{}},
@@ -170,6 +180,7 @@ var roleOperations = map[string]operation{
 	"POST /packages/{package}/roles/{role}/unlock":        {tag: "Roles", summary: "Unlock a signer", text: "Who entered too many wrong codes.", in: free{}, optional: true, status: 204},
 	"GET /packages/{package}/roles/{role}/signingUrl":     {tag: "Roles", summary: "Address to sign at", text: "Does not expire. A group has one for all: whoever opens it says who he is and proves his mailbox.", out: signingURLOut{}},
 	"POST /packages/{package}/roles/{role}/notifications": {tag: "Roles", summary: "Send the role's invitation again", text: "Without a body.", in: free{}, optional: true, status: 204},
+	"PUT /packages/{package}/groups":                      {tag: "Roles", summary: "Change an ad-hoc group", text: "Of the role's id; one that there is not is added.", in: free{}, out: roleOut{}},
 	"POST /packages/{package}/groups":                     {tag: "Roles", summary: "Add an ad-hoc group", text: "Its members are signers of other roles of the package. A role, or the group alone.", in: free{}, out: roleOut{}},
 }
 
@@ -232,7 +243,7 @@ var attachedMedia = []string{"application/pdf", "image/png", "image/jpeg", "text
 const form = "application/x-www-form-urlencoded"
 
 var accessOperations = map[string]operation{
-	"POST /oauth2/token":                          {tag: "Access", summary: "OAuth 2 token", text: "RFC 6749 §4.4, by HTTP Basic or in the form. Refusals are OAuth's own.", media: []string{form}, out: oauthOut{}},
+	"POST /oauth2/token":                          {tag: "Access", summary: "OAuth 2 token", text: "RFC 6749 §4.4, by HTTP Basic or in the form. Refusals are OAuth's own.", media: []string{form}, out: oauthOut{}, refusal: oauthRefusalOut{}},
 	"POST /apitoken/clientApp/accessToken":        {tag: "Access", summary: "Token of a client app", text: "Good for 30 minutes. Exactly these two members.", in: appTokenIn{}, out: appTokenOut{}},
 	"GET /auth":                                   {tag: "Access", summary: "Open a session", text: "Answers the session in JSON, or sends a browser on to `target` with a cookie.", query: "authenticationToken senderAuthenticationToken signerAuthenticationToken target", out: sessionTokenOut{}, also: 302},
 	"POST /authenticationTokens/user":             {tag: "Access", summary: "Token for a session of the caller", text: "30 minutes, once.", in: free{}, optional: true, out: userTokenOut{}},
@@ -253,7 +264,7 @@ var accessOperations = map[string]operation{
 var reportOperations = map[string]operation{
 	"GET /reports/completion": {tag: "Reports", summary: "Completion report", text: "JSON, or CSV when `Accept` asks for it. Streamed.", query: "from to status senderId summary", out: completionReportOut{}, file: []string{"text/csv"}},
 	"GET /reports/usage":      {tag: "Reports", summary: "Usage report", text: "Packages of each sender by status.", query: "from to senderId", out: free{}, file: []string{"text/csv"}},
-	"GET /reports/delegation": {tag: "Reports", summary: "Delegation report", text: "Empty: nobody acts for another here but members of groups. JSON, or CSV by Accept.", query: "from to", out: delegationOut{}},
+	"GET /reports/delegation": {tag: "Reports", summary: "Delegation report", text: "Empty: nobody acts for another here but members of groups. JSON, or CSV by Accept.", query: "from to", out: delegationOut{}, file: []string{"text/csv"}},
 }
 
 var settingOperations = shelves()
@@ -272,6 +283,7 @@ func shelves() map[string]operation {
 		{"/accountConfig/declineReasons/{language}", "GET POST PUT DELETE", "Reasons to decline", "Offered on the signing page where the package has none."},
 		{"/accountConfig/handoverUrl/{language}", "GET POST PUT DELETE", "Where signers go afterwards", "A link on the signing page, when it is https."},
 		{"/account/signingThemes", "GET POST PUT DELETE", "Colours of the signing page", "Darkened or lightened where text would not be legible."},
+		{"/account/admin/signingThemes", "GET POST PUT DELETE", "Colours of the signing page", "The same."},
 		{"/account/admin/chooseSignature", "GET PATCH DELETE", "Kinds of signature", "Kept for clients."},
 		{"/account/admin/{setting}", "GET POST PUT PATCH DELETE", "Settings of the account", "Kept for clients."},
 		{"/account/admin/accountSettings/{setting}", "GET POST PUT PATCH DELETE", "Settings of the account", "Kept for clients."},

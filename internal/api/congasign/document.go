@@ -99,8 +99,12 @@ func (s *surface) deleteDocuments(r *api.Request) (api.Answer, error) {
 	return noContent(s.signing.DeleteDocuments(r.Context(), r.Principal, r.Path("package"), ids))
 }
 
-// changeDocument renames a document or changes what else the body has; a file in it takes the document's place.
+// changeDocument renames a document or changes what else the body has; a file in it takes the document's place. The
+// consent comes back as it is: it is nobody's to change.
 func (s *surface) changeDocument(r *api.Request) (api.Answer, error) {
+	if r.Path("document") == signing.ConsentID {
+		return s.getDocument(r)
+	}
 	up, err := readUpload(r)
 	if err != nil {
 		return api.Answer{}, err
@@ -172,11 +176,26 @@ func (s *surface) documentPDF(r *api.Request) (api.Answer, error) {
 	if err := flattened(r); err != nil {
 		return api.Answer{}, err
 	}
+	if r.Path("document") == signing.ConsentID {
+		return s.consentPDF(r)
+	}
 	name, pdf, err := s.signing.PDF(r.Context(), r.Principal, r.Path("package"), r.Path("document"))
 	return file(name, "application/octet-stream", pdf), err
 }
 
+// consentPDF is what the consent says; programs fetch every document that a package names.
+func (s *surface) consentPDF(r *api.Request) (api.Answer, error) {
+	if _, err := s.signing.Get(r.Context(), r.Principal, r.Path("package")); err != nil {
+		return api.Answer{}, err
+	}
+	pdf, err := s.signing.ConsentPDF(r.Context())
+	return file(consentName+".pdf", "application/octet-stream", pdf), err
+}
+
 func (s *surface) originalDocument(r *api.Request) (api.Answer, error) {
+	if r.Path("document") == signing.ConsentID {
+		return s.consentPDF(r)
+	}
 	name, pdf, err := s.signing.Original(r.Context(), r.Principal, r.Path("package"), r.Path("document"))
 	return file(name, "application/octet-stream", pdf), err
 }

@@ -106,7 +106,7 @@ func wordDocument(d signing.Document) documentOut {
 }
 
 // The consent is a document of every package that no file belongs to.
-const consentName = "Electronic Disclosures and Signatures Consent"
+const consentName = signing.ConsentName
 
 // wordConsent is that document: index 0, one acceptance of each who signs.
 func wordConsent(p signing.Package) documentOut {

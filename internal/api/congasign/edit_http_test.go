@@ -47,6 +47,8 @@ func (s *stack) playRoles(one string) {
 	s.sample("PUT /packages/{package}/roles/{role}", "PUT", one+"/roles/s3", `{"name":"Third","reassign":true,"emailMessage":{"content":"Dear Cy"}}`).Want(200)
 	s.sample("POST /packages/{package}/groups", "POST", one+"/groups", `{"id":"board","name":"Board","signers":[{"id":"b0","firstName":"Board","signerType":"AD_HOC_GROUP_SIGNER",
 		"email":"0123456789abcdef0123456789abcdef@adhoc.groups.e-signlive.com","group":{"name":"Board","members":[{"userId":"s1","memberType":"AD_HOC_GROUP_MEMBER"},{"userId":"s3","memberType":"AD_HOC_GROUP_MEMBER"}]}}]}`).Want(200)
+	s.sample("PUT /packages/{package}/groups", "PUT", one+"/groups", `{"id":"board","signers":[{"id":"b0","signerType":"AD_HOC_GROUP_SIGNER",
+		"email":"0123456789abcdef0123456789abcdef@adhoc.groups.e-signlive.com","group":{"name":"New board","members":[{"userId":"s3","memberType":"AD_HOC_GROUP_MEMBER"},{"userId":"s1","memberType":"AD_HOC_GROUP_MEMBER"}]}}]}`).Want(200)
 	s.Delete(one + "/roles/board").Want(204)
 	s.sample("DELETE /packages/{package}/roles/{role}", "DELETE", one+"/roles/s3", "").Want(204)
 	s.sample("POST /packages/{package}/roles/{role}/unlock", "POST", one+"/roles/s1/unlock", "").Want(204)

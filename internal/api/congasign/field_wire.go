@@ -213,7 +213,7 @@ func wordField(f signing.Field) fieldOut {
 	out := fieldOut{
 		ID: f.OuterID, Name: f.Name, Type: f.Type, Subtype: f.Subtype, Value: f.Value, Tooltip: f.Tooltip, Page: f.Page,
 		Left: units(f.Left), Top: units(f.Top), Width: units(f.Width), Height: units(f.Height),
-		Validation: withoutNulls(f.Validation), Data: jsontext.Value(f.Data), Conditions: jsontext.Value(f.Conditions),
+		Validation: nullFree(f.Validation), Data: jsontext.Value(f.Data), Conditions: jsontext.Value(f.Conditions),
 	}
 	if f.Binding != "" {
 		out.Binding = &f.Binding

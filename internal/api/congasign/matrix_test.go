@@ -78,12 +78,14 @@ func names(route api.Route, among []string) (n int) {
 // soundBodies are bodies that are refused for nothing but what the path names.
 var soundBodies = map[string]string{
 	"POST /packages/{package}":     `{"status":"DECLINED","messages":[{"content":"No"}]}`,
+	"PUT /packages/{package}":      `{"status":"DECLINED","messages":[{"content":"No"}]}`,
 	"POST /groups/{group}/members": `{"userId":"SENDER"}`, "POST /groups/{group}/invite": `{"userId":"SENDER"}`,
 	"PUT /groups/{group}/members/{user}": `{"memberType":"REGULAR"}`, "PUT /account/senders/{sender}/delegates": `[]`,
 	"POST /packages/{package}/notifications": `{"email":"ann@example.com"}`,
 	"POST /packages/{package}/roles":         `{"id":"new","signers":[{"email":"n@example.com","firstName":"N"}]}`,
 	"PUT /packages/{package}/roles":          `[]`, "PUT /packages/{package}/documents": `[]`, "DELETE /packages/{package}/documents": `["d"]`,
 	"POST /packages/{package}/groups":    `{"name":"Board","members":[{"userId":"x"}]}`,
+	"PUT /packages/{package}/groups":     `{"name":"Board","members":[{"userId":"x"}]}`,
 	"POST /packages/{package}/documents": `{"name":"x","base64Content":"PDF"}`, "POST /packages/{package}/documents/visibility": `{"configurations":[]}`,
 	"POST /packages/{package}/documents/localize-consent":                                                `{"language":"fr"}`,
 	"POST /packages/{package}/documents/signConfirm":                                                     `{"id":"d"}`,
@@ -147,6 +149,8 @@ func (s *stack) callers(own, second realm) []caller {
 func (c caller) may(route api.Route) int {
 	switch {
 	case !c.anywhere && route.Or == "" && !strings.Contains(route.Path, "{package}"):
+		return 403
+	case route.Beyond && !c.anywhere:
 		return 403
 	case route.Or == authz.SignOwn && c.own, c.sign:
 		return 0

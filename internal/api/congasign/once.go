@@ -2,12 +2,14 @@ package congasign
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -17,6 +19,7 @@ import (
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/errs"
 	"countersign.dev/internal/retry"
+	"countersign.dev/internal/signing"
 )
 
 // handler answers a call.
@@ -31,7 +34,7 @@ func (s *surface) once(h handler) handler {
 }
 
 // onceAs is once for a call with another answer: word makes it from the outer id
-// of what an earlier call made whose answer nobody kept.
+// of what an earlier call made whose answer nobody kept; nil for a call that is not told what it makes.
 //
 // Refusals: Invalid "idempotency_key.malformed", and those of retry.Begin.
 func (s *surface) onceAs(h handler, word func(r *api.Request, id string) (api.Answer, error)) handler {
@@ -58,6 +61,29 @@ func (s *surface) onceAs(h handler, word func(r *api.Request, id string) (api.An
 			return api.Answer{}, err
 		}
 		return s.keep(acting, *call, a)
+	}
+}
+
+// rowsOnce has each row of a call with a key happen once; nil without a key.
+func (s *surface) rowsOnce(call *retry.Call) signing.RowOnce {
+	if call == nil {
+		return nil
+	}
+	return func(ctx context.Context, row int, act func(context.Context) (string, error)) (string, error) {
+		one := *call
+		one.Operation += " row " + strconv.Itoa(row)
+		ctx, prior, err := s.retry.Begin(ctx, one)
+		if err != nil {
+			return "", err
+		}
+		if prior != nil {
+			return prior.Made, nil
+		}
+		id, err := act(ctx)
+		if err != nil {
+			err = errors.Join(err, s.retry.Free(ctx))
+		}
+		return id, err
 	}
 }
 

@@ -95,6 +95,21 @@ func testT10Refused(t *testing.T, s *stack) {
 	s.withKey(`"r"`, "/api/groups", `{"name":"Whole"}`).Want(200)
 }
 
+// Attack T10: two senders who act in the place of the same third have keys of their own.
+func testT10KeysOfDelegates(t *testing.T, s *stack) {
+	c := s.credentials(authz.Sign)
+	one, two, boss := s.activeSender("one@example.com"), s.activeSender("two@example.com"), s.activeSender("boss@example.com")
+	made := map[string]bool{}
+	for _, sender := range []string{one, two, one} {
+		as := *s
+		as.Client = s.as("Bearer " + s.oauth(c, "grant_type=client_credentials&sender_id="+sender+"&delegator_id="+boss).Want(200).Text("access_token"))
+		made[as.withKey(`"same"`, "/api/packages", `{"name":"Mine"}`).Want(200).Text("id")] = true
+	}
+	if len(made) != 2 {
+		t.Errorf("made %v", made)
+	}
+}
+
 func testT10Malformed(t *testing.T, s *stack) {
 	for _, key := range []string{`abc`, `""`, `"`, `"abc`, `abc"`, `"a"b"`, `"a\b"`, `"a` + "\t" + `b"`, `"ü"`, `"a", "b"`, `"a";p=1`, `"` + strings.Repeat("x", 256) + `"`, `8e03978e-40d5-43dd-bc93-6894a57f9324`} {
 		wantKey(t, s.withKey(key, "/api/packages", `{"name":"x"}`), 400, "error.validation.idempotencyKey.malformed")

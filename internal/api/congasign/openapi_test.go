@@ -100,6 +100,7 @@ type operation struct {
 	media              []string // of other bodies
 	optional           bool     // the body may be left out
 	out                any      // wire type of the JSON answer; nil: none
+	refusal            any      // wire type of the refusals; nil: the surface's own
 	or                 any      // wire type of another JSON answer
 	file               []string // media types of an answer that is no JSON, beside out
 	status             int      // of success; 0 is 200
@@ -193,6 +194,10 @@ func (w *writer) operation(route api.Route, op operation) map[string]any {
 	}
 	for _, status := range refusals(route, op) {
 		responses[fmt.Sprint(status)] = map[string]any{"$ref": fmt.Sprintf("#/components/responses/Refused%d", status)}
+		if op.refusal != nil {
+			responses[fmt.Sprint(status)] = map[string]any{"description": refusalTexts[status], "headers": requestID(),
+				"content": map[string]any{"application/json": map[string]any{"schema": w.schema(reflect.TypeOf(op.refusal), true)}}}
+		}
 	}
 	out := map[string]any{"operationId": operationID(route), "tags": []string{op.tag}, "summary": op.summary, "description": op.text,
 		"responses": responses, "parameters": parametersOf(route, op), "security": security(route)}

@@ -53,5 +53,14 @@ var wholeRefusals = []refusal{
 	{"bulk file unreadable", func(s *stack) apitest.Answer {
 		return s.Do(apitest.Call{Method: "POST", Path: "/api/packages/" + s.template() + "/bulk_send", Media: "text/csv", Body: []byte("email\n\"x")})
 	}},
+	{"package of an unknown sender", func(s *stack) apitest.Answer {
+		return s.Post("/api/packages", `{"name":"x","sender":{"email":"nobody@example.com"}}`)
+	}},
+	{"body of too many values", func(s *stack) apitest.Answer {
+		return s.Post("/api/packages", `{"name":"x","roles":[`+strings.Repeat("{},", 100_000)+`{}]}`)
+	}},
 	{"report of a stranger", func(s *stack) apitest.Answer { return s.Get("/api/reports/completion?senderId=stranger") }},
+	{"signing address of another's package", func(s *stack) apitest.Answer {
+		return s.regular().Get(s.sent() + "/roles/" + seedRole + "/signingUrl")
+	}},
 }

@@ -162,7 +162,7 @@ func wordSender(u directory.User, a directory.Account) senderOut {
 	return senderOut{
 		userOut: userOut{
 			ID: u.SenderID, Name: u.Name(), Email: u.Email, FirstName: u.FirstName, LastName: u.LastName, Title: u.Title,
-			Company: u.Company, Phone: u.Phone, Language: u.Language, TimezoneID: u.TimezoneID, Address: withoutNulls(u.Address),
+			Company: u.Company, Phone: u.Phone, Language: u.Language, TimezoneID: u.TimezoneID, Address: nullFree(u.Address),
 			Created: date(u.Created), Updated: date(u.Updated), External: k.External, Signature: k.Signature,
 			UserCustomFields: k.UserCustomFields, SpecialTypes: k.SpecialTypes, ProfessionalIdentityFields: k.ProfessionalIdentityFields, Data: k.Data,
 		},

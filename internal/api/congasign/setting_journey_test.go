@@ -33,6 +33,7 @@ func (s *stack) playShelves() {
 		"/accountConfig/declineReasons/{language}":       `["Decline Reason 1","Decline Reason 2"]`,
 		"/accountConfig/handoverUrl/{language}":          `{"href":"https://www.example.com/done","text":"Continue","title":"Done"}`,
 		"/account/signingThemes":                         `{"default":{"color":{"primary":"#5940C3"}}}`,
+		"/account/admin/signingThemes":                   `{"default":{"color":{"primary":"#5940C3"}}}`,
 		"/account/admin/chooseSignature":                 `{"signature":{"allowStyling":true,"allowDrawing":true,"defaultSignatureType":"DRAW"}}`,
 		"/account/admin/{setting}":                       `{"anything":{"enabled":true}}`,
 		"/account/admin/accountSettings/{setting}":       `{"anything":{"enabled":true}}`,

@@ -56,6 +56,7 @@ var surfaceTests = map[string]func(*testing.T, *stack){
 	"T12MembersOfTheServer":   testT12MembersOfTheServer,
 	"P7EndlessUploads":        testP7EndlessUploads,
 	"T10Replay":               testT10Replay,
+	"T10KeysOfDelegates":      testT10KeysOfDelegates,
 	"T10Multipart":            testT10Multipart,
 	"T10Refused":              testT10Refused,
 	"T10Malformed":            testT10Malformed,
@@ -72,6 +73,16 @@ var surfaceTests = map[string]func(*testing.T, *stack){
 	"T13Matrix":               testT13Matrix,
 	"Anchors":                 testAnchors,
 	"P2ActiveContentIsTold":   testActiveContentIsTold,
+	"GroupAsRead":             testGroupAsRead,
+	"PackageAsRead":           testPackageAsRead,
+	"SettingsShown":           testSettingsShown,
+	"Placeholders":            testPlaceholders,
+	"IdleRoles":               testIdleRoles,
+	"PackageSender":           testPackageSender,
+	"ConsentFile":             testConsentFile,
+	"SmallShapes":             testSmallShapes,
+	"T10BulkSend":             testT10BulkSend,
+	"P7ManyValues":            testP7ManyValues,
 }
 
 func TestSurface(t *testing.T) {

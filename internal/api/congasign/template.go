@@ -1,6 +1,7 @@
 package congasign
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -21,7 +22,7 @@ import (
 func (s *surface) templateRoutes() []api.Route {
 	return []api.Route{
 		{Method: "POST", Path: "/packages/{package}/clone", Right: authz.Sign, Beyond: true, Body: maxUpload, Handle: s.once(s.clonePackage)},
-		{Method: "POST", Path: "/packages/{package}/bulk_send", Right: authz.Sign, Beyond: true, Body: maxPayload, Handle: s.bulkSend},
+		{Method: "POST", Path: "/packages/{package}/bulk_send", Right: authz.Sign, Beyond: true, Body: maxPayload, Handle: s.onceAs(s.bulkSend, nil)},
 		{Method: "GET", Path: "/packages/{package}/readiness", Right: authz.Sign, Handle: s.readiness},
 		{Method: "GET", Path: "/packages/{package}/fieldSummary", Right: authz.Sign, Handle: s.fieldSummary},
 		{Method: "GET", Path: "/packages/{package}/referencedConditions", Right: authz.Sign, Handle: s.referencedConditions},
@@ -64,8 +65,13 @@ type bulkOut struct {
 }
 
 // bulkSend sends one package from a template for each row: {"signers":[{…}]} with a signer in each, {"packages":[{…}]} with
-// whole payloads, or text/csv with a header line.
+// whole payloads, or text/csv with a header line. With an Idempotency-Key each row has a key of its own, made from the
+// call's, so that a call that broke off is taken up where it was.
 func (s *surface) bulkSend(r *api.Request) (api.Answer, error) {
+	call, err := s.keyed(r)
+	if err != nil {
+		return api.Answer{}, err
+	}
 	template, err := s.signing.Get(r.Context(), r.Principal, r.Path("package"))
 	if err != nil {
 		return api.Answer{}, err
@@ -74,7 +80,7 @@ func (s *surface) bulkSend(r *api.Request) (api.Answer, error) {
 	if err != nil {
 		return api.Answer{}, err
 	}
-	results, err := s.signing.BulkSend(r.Context(), r.Principal, template.OuterID, rows)
+	results, err := s.signing.BulkSend(r.Context(), r.Principal, template.OuterID, rows, s.rowsOnce(call))
 	if err != nil {
 		return api.Answer{}, err
 	}
@@ -92,8 +98,16 @@ func (s *surface) bulkSend(r *api.Request) (api.Answer, error) {
 }
 
 func bulkRows(r *api.Request, template signing.Package) ([]signing.NewPackage, error) {
-	if r.Media() == "text/csv" {
-		return bulkCSV(r, template)
+	switch r.Media() {
+	case "text/csv":
+		return bulkCSV(r.HTTP.Body, template)
+	case "multipart/form-data":
+		for part, err := range r.Parts(func(string) int64 { return maxPayload }) {
+			if err != nil {
+				return nil, err
+			}
+			return bulkCSV(bytes.NewReader(part.Data), template)
+		}
 	}
 	var in struct {
 		Signers  []signerIn  `json:"signers"`
@@ -130,8 +144,8 @@ func bulkRows(r *api.Request, template signing.Package) ([]signing.NewPackage, e
 // bulkColumns are the columns of a CSV file of signers; role names the role that the signer plays.
 var bulkColumns = []string{"email", "firstname", "lastname", "title", "company", "phone", "role"}
 
-func bulkCSV(r *api.Request, template signing.Package) (rows []signing.NewPackage, err error) {
-	file := csv.NewReader(r.HTTP.Body)
+func bulkCSV(body io.Reader, template signing.Package) (rows []signing.NewPackage, err error) {
+	file := csv.NewReader(body)
 	file.TrimLeadingSpace = true
 	header, err := file.Read()
 	if err != nil {

@@ -29,13 +29,13 @@ create table api_sessions (
 );
 create index api_sessions_last on api_sessions (last_ms);
 
--- The client whose session brought the person to the package, and its generation then; '' for who came by a link.
-alter table browser_entries add column made_by text not null default '';
-alter table browser_entries add column made_generation bigint not null default 0;
+-- Of a person whom an application sent: what its word stands on (JSON, as above; null for who came by a link), and whether he has acted.
+alter table browser_entries add column made_standing text not null default 'null';
+alter table browser_entries add column arrived boolean not null default false;
 
 -- +goose Down
-alter table browser_entries drop column made_generation;
-alter table browser_entries drop column made_by;
+alter table browser_entries drop column arrived;
+alter table browser_entries drop column made_standing;
 drop table api_sessions;
 drop table session_tokens;
 drop table app_tokens;

@@ -12,6 +12,9 @@ create table callbacks (
     style        text   not null check (style in ('KEY', 'Basic', 'Bearer', 'None')),
     credential   bytea  not null, -- sealed: the key, the token, or user name and password
     events       text   not null, -- names between spaces, or * for all
+    generation   bigint not null default 0, -- one more with each other address, none included
+    registrant   text   not null default '', -- internal id of the user who registered it; '' is not known
+    told_ms      bigint not null default 0, -- when he was told last that deliveries were given up
     secret       bytea  not null, -- sealed: signs the calls
     former       bytea,           -- sealed: signs them too until former_until_ms
     former_until_ms bigint not null,
@@ -38,6 +41,7 @@ create table deliveries (
     id         text   primary key,
     lane_id    text   not null references lanes (id) on delete cascade,
     seq        bigint not null,
+    generation bigint not null default 0, -- the callback's when the event was raised: it goes to no later address
     name       text   not null,
     body       bytea  not null, -- what is sent, byte for byte, at every try
     state      text   not null check (state in ('waiting', 'delivered', 'failed')),
