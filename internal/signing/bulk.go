@@ -51,7 +51,9 @@ func (s *Signing) BulkSend(ctx context.Context, p authz.Principal, template stri
 	}
 	out := make([]BulkResult, len(rows))
 	if once == nil {
-		once = func(ctx context.Context, _ int, act func(context.Context) (string, error)) (string, error) { return act(ctx) }
+		once = func(ctx context.Context, _ int, act func(context.Context) (string, error)) (string, error) {
+			return act(ctx)
+		}
 	}
 	for i, row := range rows {
 		out[i].ID, out[i].Err = once(ctx, i, func(ctx context.Context) (string, error) { return s.Clone(ctx, p, template, row) })

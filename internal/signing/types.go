@@ -41,10 +41,10 @@ const (
 
 // Package is a transaction: documents and the roles that sign them.
 type Package struct {
-	ID           string `json:"-"` // internal
-	OuterID      string // 20 bytes base64url and '='
-	Account      string // internal id
-	OwnerID      string // internal id of a user
+	ID           string       `json:"-"` // internal
+	OuterID      string       // 20 bytes base64url and '='
+	Account      string       // internal id
+	OwnerID      string       // internal id of a user
 	Owner        PackageOwner `json:"-"`
 	Name         string
 	Description  string

@@ -180,7 +180,9 @@ func merged(was string, given json.RawMessage) string {
 	for _, text := range []string{was, string(given)} {
 		_ = json.Unmarshal([]byte(text), &members)
 	}
-	maps.DeleteFunc(members, func(_ string, v json.RawMessage) bool { return slices.Contains([]string{"null", "false", `""`, "[]"}, string(v)) })
+	maps.DeleteFunc(members, func(_ string, v json.RawMessage) bool {
+		return slices.Contains([]string{"null", "false", `""`, "[]"}, string(v))
+	})
 	out, err := json.Marshal(members)
 	if err != nil {
 		return was

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -48,6 +49,15 @@ var callbackRefusals = []refusal{
 	}},
 	{"Bearer callback without token", func(s *stack) apitest.Answer {
 		return s.Put("/api/callback/register", `{"callbackUrl":"https://hooks.example.com","authType":"Bearer"}`)
+	}},
+	{"one connector too many", func(s *stack) (a apitest.Answer) {
+		for i := range 21 {
+			a = s.Post("/api/callback/connectors/c"+strconv.Itoa(i), `{"url":"https://hooks.example.com","key":"","events":["PACKAGE_CREATE"]}`)
+		}
+		for i := range 21 {
+			s.Post("/api/callback/connectors/c"+strconv.Itoa(i), `{"url":"","key":"","events":[]}`).Want(200)
+		}
+		return a
 	}},
 }
 

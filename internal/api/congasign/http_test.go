@@ -315,7 +315,7 @@ func testDeclineByAPI(t *testing.T, s *stack) {
 		t.Errorf("%s", p.Body)
 	}
 	from := p.At("messages.0.from").(map[string]any)
-	if from["name"] != "REST Developers" || from["firstName"] != "REST Developers" || from["lastName"] != "" {
+	if by := "Integration for REST Developers"; from["name"] != by || from["firstName"] != by || from["lastName"] != "" { // the owner did it, not the signer
 		t.Errorf("declined by %v", from)
 	}
 	if p.Header.Get("X-Content-Type-Options") != "nosniff" || p.Header.Get("Content-Disposition") != "" {

@@ -326,11 +326,15 @@ func (m *matrix) ours(c caller, route api.Route) {
 	case want != 0 && a.Status != want:
 		m.t.Errorf("%s: %s: %d, want %d: %.200s", c.name, route.Pattern(), a.Status, want, a.Body)
 	case want == 0 && a.Status >= 400 && !slices.Contains(readingRefusals, a.Text("messageKey")) &&
-		!(!c.manages && a.Text("messageKey") == "error.forbidden.account.notManager" && strings.HasPrefix(route.Path, "/account/senders/{sender}/")):
+		!(!c.manages && slices.ContainsFunc(managersReads, func(path string) bool { return strings.HasPrefix(route.Path, path) }) &&
+			slices.Contains([]string{"error.forbidden.account.notManager", "error.forbidden.package.notOwner"}, a.Text("messageKey"))):
 		m.t.Errorf("%s: %s: %.200s", c.name, route.Pattern(), a.Body)
 	}
 }
 
+// managersReads are the paths of which only managers, and a package's owner, may read.
+var managersReads = []string{"/account/senders/{sender}/", "/callback", "/packages/{package}/roles/{role}/signingUrl"}
+
 // readingRefusals are what reading one's own is refused with for its state.
-var readingRefusals = []string{"error.notFound.signature.unknown", "error.conflict.package.notCompleted", "error.notServed.report.delegation",
+var readingRefusals = []string{"error.notFound.signature.unknown", "error.conflict.package.notCompleted",
 	"error.notFound.accountRole.unknown"}

@@ -278,10 +278,10 @@ func wordPackage(p signing.Package) packageOut {
 }
 
 // wordRefusal: the core tells the whole name of who declined; its two parts are
-// the role's when it is a person's, else cut at the last blank.
+// the role's when it is a person's, else cut at the last blank. "X for Y" stays whole.
 func wordRefusal(d signing.Refusal, p signing.Package) messageOut {
 	who := signing.Signer{Email: d.Email, FirstName: d.By}
-	if i := strings.LastIndex(d.By, " "); i > 0 {
+	if i := strings.LastIndex(d.By, " "); i > 0 && !strings.Contains(d.By, " for ") {
 		who.FirstName, who.LastName = d.By[:i], d.By[i+1:]
 	}
 	for _, r := range p.Roles {
