@@ -119,15 +119,14 @@ func TestOrderOfAPackageUnderFailures(t *testing.T) {
 func TestTwoQueues(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w, l := newWorld(t, d, "127.0.0.1"), listen(t, nil)
-		other := w.Webhook
+		second := d.DB
 		if strings.HasPrefix(d.URL, "postgres") {
-			second, err := db.Open(t.Context(), db.Config{URL: d.URL})
+			var err error
+			second, err = db.Open(t.Context(), db.Config{URL: d.URL})
 			must(t, err)
 			t.Cleanup(func() { second.Close() })
-			other = room(t, second, "127.0.0.1")
-		} else {
-			other = room(t, d.DB, "127.0.0.1")
 		}
+		other := room(t, second, "127.0.0.1")
 		w.register(l.URL, "PACKAGE_CREATE", "PACKAGE_ACTIVATE")
 		run(t, w.Webhook, other)
 		const packages = 60
