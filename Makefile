@@ -11,7 +11,7 @@ child    := $(CURDIR)/bin/test-child
 export COUNTERSIGN_TEST_CHILD = $(child)
 
 # What asks dbtest.Rounds how often.
-soaked   := TestG3|TestG5|TestS9|TestLinear|TestLastSigners|TestFlippedBytes|TestPagesNeverOverflow|TestTwoQueues|TestT8|TestT9Duplicates|TestRemindersOnce|TestG11|TestG15|TestCounters|TestP1MutatedFiles
+soaked   := TestG3|TestG5|TestS9|TestLinear|TestLastSigners|TestFlippedBytes|TestPagesNeverOverflow|TestTwoQueues|TestT8|TestT9Duplicates|TestRemindersOnce|TestG11|TestRule15|TestCounters|TestP1MutatedFiles
 
 version := $(shell git describe --always --dirty 2>/dev/null || echo development)
 ldflags := -s -w -X main.version=$(version)

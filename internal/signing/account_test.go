@@ -161,7 +161,7 @@ func TestExpiryOfTheAccount(t *testing.T) {
 }
 
 // A code is asked of every member, always: a program signs for none of them, though it does for who signs alone.
-func TestG10AlwaysByAPI(t *testing.T) {
+func TestRule2AlwaysByAPI(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.Always)
 		w.work()

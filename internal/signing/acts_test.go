@@ -186,7 +186,7 @@ func TestWordsAboutTheSignerEndHisLease(t *testing.T) {
 }
 
 // By API as on the page: who does not hold the lease neither declines nor attaches nor takes a file back.
-func TestG15DeclineAndAttachGoThroughTheLease(t *testing.T) {
+func TestRule15DeclineAndAttachGoThroughTheLease(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.Link)
 		w.work()
@@ -218,7 +218,7 @@ func TestG15DeclineAndAttachGoThroughTheLease(t *testing.T) {
 }
 
 // Sessions and links for signers, decisions about their files and lock-outs are the owner's and the managers'.
-func TestA2ActingForSignersIsTheOwners(t *testing.T) {
+func TestT13ActingForSignersIsTheOwners(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.NewBrowser)
 		w.work()
@@ -360,7 +360,7 @@ func TestHostsSignHere(t *testing.T) {
 }
 
 // A value is entered by API when a signature could be made: in turn, and not by who is locked out.
-func TestG15FillWaitsItsTurn(t *testing.T) {
+func TestRule15FillWaitsItsTurn(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.Link)
 		w.work()

@@ -46,7 +46,7 @@ func (w *world) many(pkg, event string) (n int) {
 }
 
 // Rule 15: a program takes, fills, consents, signs and releases at once, for a member of a group.
-func TestG15SignByAPI(t *testing.T) {
+func TestRule15SignByAPI(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.NewBrowser)
 		w.work()
@@ -90,7 +90,7 @@ func TestG15SignByAPI(t *testing.T) {
 }
 
 // Rule 15: held by somebody else it is a conflict that names him, and nothing is changed.
-func TestG15HeldIsRefusedByName(t *testing.T) {
+func TestRule15HeldIsRefusedByName(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w, pkg, users, mary, _ := duo(t, d)
 		l := w.take(mary)
@@ -112,7 +112,7 @@ func TestG15HeldIsRefusedByName(t *testing.T) {
 }
 
 // G15: of programs and browsers that sign for one role at once exactly one makes the signature.
-func TestG15RaceOfAPIAndBrowser(t *testing.T) {
+func TestRule15RaceOfAPIAndBrowser(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.Link)
 		w.work()
@@ -204,7 +204,7 @@ var roleModel = porcupine.Model{
 }
 
 // G15: histories in which members take, leave and sign on pages while programs sign by API are linearizable.
-func TestG15LinearizableWithAPI(t *testing.T) {
+func TestRule15LinearizableWithAPI(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.Link)
 		w.work()

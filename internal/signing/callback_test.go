@@ -226,7 +226,7 @@ func TestBounceIsToldOnce(t *testing.T) {
 }
 
 // Rule 14: a renewal from idle, a lapse without a successor, and every refusal for want of the lease are events and callbacks.
-func TestG14EveryMoveOfALeaseIsTold(t *testing.T) {
+func TestRule14EveryMoveOfALeaseIsTold(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w, pkg, users, mary, _ := duo(t, d)
 		l, ctx := w.listens(), t.Context()
@@ -292,7 +292,7 @@ func (w *world) stranger() directory.User {
 }
 
 // Two beats at once of a lease that was idle are one renewal.
-func TestG14RenewedOnce(t *testing.T) {
+func TestRule14RenewedOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w, pkg, _, mary, _ := duo(t, d)
 		for round := range dbtest.Rounds(5, 200) {

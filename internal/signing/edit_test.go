@@ -294,7 +294,7 @@ func TestDocumentsOfADraftAreEdited(t *testing.T) {
 }
 
 // A signer's session sees the documents that its role may see, and no others exist for it. Whoever signs on a document sees it.
-func TestA1HiddenDocumentsDoNotExistForASigner(t *testing.T) {
+func TestT13HiddenDocumentsDoNotExistForASigner(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.Link)
 		ctx := t.Context()
@@ -468,7 +468,7 @@ func TestP7AttachedFilesAreWhatTheyAre(t *testing.T) {
 }
 
 // A2: of an account's packages nothing can be edited by another account, and nothing by a signer's session.
-func TestA2EditingIsTheAccountsOwn(t *testing.T) {
+func TestT13EditingIsTheAccountsOwn(t *testing.T) {
 	d := dbtest.SQLite(t)
 	w := newWorld(t, d, directory.Link)
 	ctx := t.Context()

@@ -35,7 +35,7 @@ func (w *world) sentBy(as authz.Principal, browser string) signing.Visit {
 
 // T1, L4: what merely follows the application's address, a mail scanner or the page itself, opens no invitation; the first
 // act of the person does, once, and is told apart as the application's.
-func TestT1NothingIsOpenedByLooking(t *testing.T) {
+func TestG1NothingIsOpenedByLooking(t *testing.T) {
 	for _, mode := range []string{directory.Link, directory.Always} {
 		dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 			w := newWorld(t, d, mode)

@@ -17,7 +17,7 @@ import (
 // A signer's session sees its own role whole; of the others who they are and whether they signed, but not what they are
 // asked for, attach, or enter before the package is completed, and nothing of what the sender keeps with it. The sender
 // sees all.
-func TestA1WhatASessionSeesOfOthers(t *testing.T) {
+func TestT13WhatASessionSeesOfOthers(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.Link)
 		w.work()
@@ -96,7 +96,7 @@ func (w *world) reads(p authz.Principal, id string) string {
 
 // The evidence in a document tells of that document alone, and the summary, which tells of all, is mailed only to whom
 // nothing is hidden: a hidden document's name, hashes and signatures come to nobody who may not see it.
-func TestA1EvidenceTellsNothingOfHiddenDocuments(t *testing.T) {
+func TestEvidenceTellsNothingOfHiddenDocuments(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.Link)
 		w.work()
@@ -183,7 +183,7 @@ func (w *world) tells(name string, file []byte, want bool, texts ...string) {
 }
 
 // A package whose time is up is signed by nobody, also before the job has noticed that ends it.
-func TestL9DueBeforeItsJob(t *testing.T) {
+func TestDueBeforeItsJob(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d, directory.Link)
 		w.work()

@@ -406,7 +406,7 @@ func TestRegistration(t *testing.T) {
 
 // W5: what was raised for one address is never called out to a later one by itself, not even when its act was committed
 // after the address had changed; a change of the key alone loses nothing. By command it goes to the new address.
-func TestW5NothingToALaterAddress(t *testing.T) {
+func TestNothingToALaterAddress(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w, ours, theirs := newWorld(t, d, "127.0.0.1"), listen(t, status(500)), listen(t, nil)
 		w.register(ours.URL, "PACKAGE_CREATE")

@@ -81,7 +81,7 @@ func (w *tenant) told(email string) (n int) {
 }
 
 // W5: only who manages the account says where its events go and reads the key of calls; a refusal changes nothing.
-func TestW5OnlyManagersRegister(t *testing.T) {
+func TestT13OnlyManagersRegister(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newTenant(t, d)
 		ours := Registration{URL: "https://hooks.example.com/ours", Key: "ours-alone", Events: []string{"PACKAGE_CREATE"}}
@@ -143,7 +143,7 @@ func TestGivenUpIsTold(t *testing.T) {
 }
 
 // W5: an account has so many connectors and no more, however many ask at once. Those that are switched off do not count.
-func TestW5ConnectorsAreBounded(t *testing.T) {
+func TestConnectorsAreBounded(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		w := newWorld(t, d)
 		register := func(origin, url string) error {
