@@ -537,3 +537,43 @@ func TestAttachAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// Who may not say who signs cannot do so by way of a draft either.
+func TestT13TakingBackIsTheOwners(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newWorld(t, d, directory.Link)
+		w.work()
+		ctx := t.Context()
+		other := w.as(w.senders("Eve Il")[0])
+		pkg := w.send(personRole("r", "Cy", "Orr", "cy@example.com", 0))
+		refusedAs(t, w.signing.Update(ctx, other, pkg, signing.Change{Status: signing.Draft}), "package.not_owner")
+		check(t, w.signing.Update(ctx, w.client, pkg, signing.Change{Status: signing.Draft}))
+	})
+}
+
+// A decline by the owner ends the lease of a member and says so; what a member's program does leaves him his page.
+func TestRule15ActsAndOpenPages(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newWorld(t, d, directory.Link)
+		w.work()
+		ctx := t.Context()
+		users := w.senders("Mary Doe", "John Smith")
+		group := w.group("Pharmacists", users...)
+		pkg := w.send(groupRole("role1", group))
+		w.take(w.enter(users[0].Email))
+		check(t, w.signing.Update(ctx, w.client, pkg, signing.Change{Status: signing.Declined, DeclineRole: "role1", DeclineReason: "No."}))
+		if n := w.many(pkg, "lease.voided"); n != 1 {
+			t.Errorf("%d of lease.voided", n)
+		}
+		role := groupRole("role1", group)
+		role.Attachments = []signing.Attachment{{OuterID: "licence", Name: "Licence"}}
+		pkg = w.send(role)
+		v := w.enter(users[0].Email)
+		lease := w.take(v)
+		session, err := w.signing.SignerSession(ctx, w.client, pkg, "role1", users[0].SenderID)
+		check(t, err)
+		check(t, w.signing.AttachByAPI(ctx, session, pkg, "licence", "a.txt", []byte("x")))
+		_, err = w.signing.Beat(ctx, v, lease.Epoch)
+		check(t, err)
+	})
+}

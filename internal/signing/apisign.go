@@ -183,8 +183,16 @@ func (s *Signing) release(tx *db.Tx, at spot) error {
 }
 
 // throughLease is an act by API of somebody who may sign: it takes the lease, acts and releases at once (rule 15), so that
-// turn, lock-out and who else is signing count as on the page. Refusals: those of Take; Denied "signer.identify".
+// turn, lock-out and who else is signing count as on the page. Who holds it already, on the page, acts under it and goes on
+// there. Refusals: those of Take; Denied "signer.identify".
 func (s *Signing) throughLease(tx *db.Tx, at *spot, act func() error) error {
+	mine, err := at.holdsNow(tx)
+	if err != nil {
+		return err
+	}
+	if mine {
+		return act()
+	}
 	if err := at.takeByAPI(tx); err != nil {
 		return err
 	}
@@ -192,6 +200,27 @@ func (s *Signing) throughLease(tx *db.Tx, at *spot, act func() error) error {
 		return err
 	}
 	return s.release(tx, *at)
+}
+
+// holdsNow locks the role and reports whether its lease is the visitor's own, of which a program may act.
+func (at *spot) holdsNow(tx *db.Tx) (bool, error) {
+	if err := at.lockRole(tx); err != nil {
+		return false, err
+	}
+	now, err := tx.Now()
+	if err != nil || deref(at.role.Holder) != at.me.ID || at.role.ExpiresMs <= now.UnixMilli() {
+		return false, err
+	}
+	if err := at.load(tx); err != nil {
+		return false, err
+	}
+	if err := at.over(tx); err != nil {
+		return false, err
+	}
+	if err := at.answered(); err != nil {
+		return false, err
+	}
+	return true, at.holdMe(tx)
 }
 
 // takeByAPI takes the lease for a program.

@@ -73,6 +73,7 @@ type Ceremony struct {
 	Heartbeat    time.Duration // how often the page tells that the visitor is active
 	Others       []Progress    // every signing role, in order, with mine
 	Attachments  []Attachment  // that the visitor's role is asked for
+	Switched     []SwitchedField
 	Decline      Refusing
 	OptOut       Refusing
 	InPerson     bool // one device hosts several signers: see Signing.InPerson
@@ -81,6 +82,12 @@ type Ceremony struct {
 	Handover  directory.Handover
 	Copies    bool // the visitor may download the documents as they are now
 	DrawnOnly bool // a typed signature is refused ("mark.drawn_needed"): some block of the role demands a drawn one
+}
+
+// SwitchedField is a field that conditions are about (OneSpan Sign, conditional fields), as they leave it now.
+type SwitchedField struct {
+	Field              string // "document/approval/field", as Fill takes it
+	Disabled, Required bool   // nothing is entered; it must be filled. Never both
 }
 
 // Affidavits are what signers in person confirm; of neither there is one unless the package is signed in person.

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"context"
 	"encoding/json"
 	"regexp"
 
@@ -76,25 +77,30 @@ func ObeysCondition(condition, action string) bool {
 	return ok && actionForm.MatchString(action)
 }
 
-// turned are the fields, by internal id, that conditions switched, and to what.
-type turned struct{ disabled, required map[string]bool }
+// turned are the fields, by internal id, that conditions switched, and to what; about are all that one may switch.
+type turned struct{ disabled, required, about map[string]bool }
 
 // demanded reports whether a field must have a value, conditions considered.
 func (t turned) demanded(f fieldRow) bool {
-	disabled, set := t.disabled[f.ID]
-	if !set {
-		disabled = f.rules().ReadOnly
-	}
 	required, set := t.required[f.ID]
 	if !set {
 		required = f.rules().Required
 	}
-	return required && !disabled
+	return required && !t.off(f)
+}
+
+// off reports whether nothing is entered into a field, conditions considered.
+func (t turned) off(f fieldRow) bool {
+	disabled, set := t.disabled[f.ID]
+	if !set {
+		disabled = f.rules().ReadOnly
+	}
+	return disabled
 }
 
 // conditionsOf carries out the conditions of a package's fields. A condition that does not hold leaves its field as the sender made it.
 func conditionsOf(tx *db.Tx, pkg string) (turned, error) {
-	t := turned{disabled: map[string]bool{}, required: map[string]bool{}}
+	t := turned{disabled: map[string]bool{}, required: map[string]bool{}, about: map[string]bool{}}
 	withConditions, err := db.All[string](tx, `select conditions from fields where package_id = $1 and conditions <> 'null' order by position, id`, pkg)
 	if err != nil || len(withConditions) == 0 {
 		return t, err
@@ -109,10 +115,14 @@ func conditionsOf(tx *db.Tx, pkg string) (turned, error) {
 		for _, c := range all {
 			when, ok := readCondition(c.Condition)
 			then := actionForm.FindStringSubmatch(c.Action)
-			if !ok || then == nil || !when.holds(fields) {
+			if !ok || then == nil {
 				continue
 			}
 			target, known := fields[place{then[1], then[2]}]
+			t.about[target.ID] = t.about[target.ID] || known
+			if !when.holds(fields) {
+				continue
+			}
 			if known && then[3] == "disabled" {
 				t.disabled[target.ID] = then[4] == "true"
 			} else if known {
@@ -121,6 +131,37 @@ func conditionsOf(tx *db.Tx, pkg string) (turned, error) {
 		}
 	}
 	return t, nil
+}
+
+// Switched are the visitor's fields that conditions are about, as they stand with what is filled in now.
+func (s *Signing) Switched(ctx context.Context, v Visit) (out []SwitchedField, err error) {
+	err = s.read(ctx, func(tx *db.Tx) error {
+		at, err := s.glance(tx, v)
+		if err == nil {
+			out, err = at.switched(tx)
+		}
+		return err
+	})
+	return out, err
+}
+
+func (at spot) switched(tx *db.Tx) (out []SwitchedField, err error) {
+	t, err := conditionsOf(tx, at.pkg.ID)
+	if err != nil || len(t.about) == 0 {
+		return nil, err
+	}
+	type row struct{ ID, OuterID, Subtype, Validation, Document, Approval string }
+	for r, err := range db.Rows[row](tx, `select f.id, f.outer_id, f.subtype, f.validation, a.document_id as document, a.outer_id as approval
+		from fields f join approvals a on a.id = f.approval_id where a.role_id = $1 and not a.disabled and `+entered+` order by f.position, f.id`, at.role.ID) {
+		if err != nil {
+			return nil, err
+		}
+		if t.about[r.ID] {
+			f := fieldRow{ID: r.ID, Subtype: r.Subtype, Validation: r.Validation}
+			out = append(out, SwitchedField{Field: r.Document + "/" + r.Approval + "/" + r.OuterID, Disabled: t.off(f), Required: t.demanded(f)})
+		}
+	}
+	return out, nil
 }
 
 // placesOf are a package's fields by document and field.

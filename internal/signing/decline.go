@@ -177,6 +177,9 @@ func (s *Signing) declineByAPI(tx *db.Tx, p authz.Principal, pkg packageRow, c C
 	if err := ownersOnly(tx, p, pkg); err != nil {
 		return err
 	}
+	if err := voidLease(tx, pkg, role.ID, strings.ToLower(string(c.Status))); err != nil { // somebody may be signing just now
+		return err
+	}
 	e := audit.Event{Type: refusalEvents[c.Status], Account: pkg.AccountID, Package: pkg.ID, Role: role.ID, Actor: by(tx, p),
 		Personal: map[string]string{"to_name": role.signerName(), "to_email": role.Email}}
 	if _, err := record(tx, e); err != nil {

@@ -197,6 +197,33 @@ func TestSignerLockedOut(t *testing.T) {
 	})
 }
 
+// A package that says nothing locks out after three used-up codes: five wrong tries use one up, and another may be asked for.
+func TestLockOutByDefault(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
+		w := newWorld(t, d, directory.NewBrowser)
+		w.work()
+		users := w.senders("Mary Doe")
+		w.send(groupRole("role1", w.group("Pharmacists", users...)))
+		mary := w.enter(users[0].Email)
+		for n := range 15 {
+			if n%5 == 0 {
+				check(t, w.signing.SendCode(t.Context(), mary))
+			}
+			_, err := w.signing.ProveCode(t.Context(), mary, "wrong")
+			wants(t, err, "code.wrong")
+			if locked := w.count(`select count(*) from invitees where locked`); locked != 0 && n < 14 {
+				t.Fatalf("locked out after %d wrong codes", n+1)
+			}
+			if n%5 == 4 && n < 14 { // a used-up code counts no more
+				_, err := w.signing.ProveCode(t.Context(), mary, "wrong")
+				wants(t, err, "code.spent")
+			}
+		}
+		_, err := w.signing.ProveCode(t.Context(), mary, "wrong")
+		wants(t, err, "signer.locked")
+	})
+}
+
 // A right code ends the count: only wrong ones in a row lock out.
 func TestRightCodeEndsTheCount(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {

@@ -153,8 +153,25 @@ func TestFieldConditions(t *testing.T) {
 			return w.signing.Fill(t.Context(), mary, l.Epoch, doc+"/approval0/"+field, value)
 		}
 		check(t, w.signing.Consent(t.Context(), mary, l.Epoch))
+		switched := func() signing.SwitchedField {
+			t.Helper()
+			all, err := w.signing.Switched(t.Context(), mary)
+			check(t, err)
+			c, err := w.signing.Ceremony(t.Context(), mary)
+			check(t, err)
+			if len(all) != 1 || !slices.Equal(all, c.Switched) {
+				t.Fatalf("switched are %v, on the page %v", all, c.Switched)
+			}
+			return all[0]
+		}
 		wants(t, fill("why", "because"), "field.read_only")
+		if got := switched(); got != (signing.SwitchedField{Field: doc + "/approval0/why", Disabled: true}) {
+			t.Errorf("before the box is ticked: %+v", got)
+		}
 		check(t, fill("box", "X"))
+		if got := switched(); got.Disabled || !got.Required {
+			t.Errorf("after it: %+v", got)
+		}
 		wants(t, w.signing.Sign(t.Context(), mary, signing.Submission{Epoch: l.Epoch}), "field.required")
 		check(t, fill("why", "because"))
 		check(t, w.signing.Sign(t.Context(), mary, signing.Submission{Epoch: l.Epoch}))

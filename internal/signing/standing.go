@@ -1,8 +1,10 @@
 package signing
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"countersign.dev/internal/authn"
 	"countersign.dev/internal/db"
@@ -199,6 +201,9 @@ func (at spot) papers(tx *db.Tx, c *Ceremony, names map[string]string) error {
 	if c.DrawnOnly, err = at.drawnDemanded(tx, approvals); err != nil {
 		return err
 	}
+	if c.Switched, err = at.switched(tx); err != nil {
+		return err
+	}
 	c.Attachments, err = attachmentsOf(tx, at.role.ID)
 	return err
 }
@@ -249,6 +254,7 @@ func (at spot) progress(tx *db.Tx, names map[string]string) ([]Progress, error) 
 	if err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(roles, func(a, b roleRow) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	var out []Progress
 	for _, r := range roles {
 		if r.State == viewer {

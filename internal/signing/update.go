@@ -294,7 +294,11 @@ func (s *Signing) move(tx *db.Tx, p authz.Principal, pkg packageRow, c Change, l
 }
 
 // pause takes a package back for edits. Once somebody has signed it, it cannot change under his signature.
+// Only its owner and the managers of his account take it back: who may edit it then also says who signs.
 func pause(tx *db.Tx, p authz.Principal, pkg packageRow) error {
+	if err := ownersOnly(tx, p, pkg); err != nil {
+		return err
+	}
 	n, err := db.One[int](tx, `select count(*) from roles where package_id = $1 and state = 'signed'`, pkg.ID)
 	if err != nil {
 		return err

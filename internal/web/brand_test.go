@@ -189,7 +189,7 @@ func TestBrandInABrowser(t *testing.T) {
 		b.see("#consent, #standing")
 		b.until(seen)
 		if s.who == mary {
-			b.click("#agree")
+			b.consent()
 		}
 		b.look("brand-3-sign")
 		b.open(h.url + "/inbox")
@@ -212,7 +212,7 @@ func TestBrandInABrowser(t *testing.T) {
 			b.click(".inbox-item a")
 			b.click("#take button")
 			b.see("#consent")
-			b.click("#agree")
+			b.consent()
 			b.until(seen)
 			b.look("brand-7-signing")
 		}

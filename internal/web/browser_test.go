@@ -28,28 +28,44 @@ const patience = 30 * time.Second
 // axeFile finds faults of accessibility; it is fetched by third_party/fetch.sh.
 const axeFile = "testdata/axe/axe.min.js"
 
-// chrome starts a browser, or skips the test when none is installed.
+// chrome is the browser that all tests share, started by the first; a test that asks for it runs beside others, because
+// most of its time it waits. Without one installed the test is skipped.
 func chrome(t *testing.T) context.Context {
 	t.Helper()
+	t.Parallel()
+	window.once.Do(openWindow)
+	if window.err != nil {
+		t.Fatal(window.err)
+	}
+	if window.ctx == nil {
+		dbtest.Missing(t, "no Chromium: install it to run the browser tests")
+	}
+	return window.ctx
+}
+
+// window is the browser; TestMain closes it.
+var window struct {
+	once  sync.Once
+	ctx   context.Context
+	close func()
+	err   error
+}
+
+func openWindow() {
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
+		if p, err := exec.LookPath(name); err == nil && path == "" {
 			path = p
-			break
 		}
 	}
 	if path == "" {
-		dbtest.Missing(t, "no Chromium: install it to run the browser tests")
+		return
 	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+	allocator, end := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-background-networking", true))...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return ctx
+	ctx, cancel := chromedp.NewContext(allocator)
+	window.ctx, window.close = ctx, func() { cancel(); end() }
+	window.err = chromedp.Do(ctx)
 }
 
 // screen is what a person sits at.
@@ -66,16 +82,17 @@ var (
 
 // tab is a person's browser: a profile of its own, nothing shared with others.
 type tab struct {
-	t    *testing.T
-	ctx  context.Context
-	name string
-	mu   sync.Mutex
-	bad  []string // scripts that failed, and what the content policy refused
+	t     *testing.T
+	ctx   context.Context
+	name  string
+	shots string // a folder for pictures, or ""
+	mu    sync.Mutex
+	bad   []string // scripts that failed, and what the content policy refused
 }
 
 func newTab(t *testing.T, browser context.Context, name string, s screen) *tab {
 	t.Helper()
-	b := &tab{t: t, name: name}
+	b := &tab{t: t, name: name, shots: os.Getenv("COUNTERSIGN_SCREENSHOTS")}
 	var cancel context.CancelFunc
 	b.ctx, cancel = chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
@@ -141,6 +158,13 @@ func (b *tab) click(css string) {
 	b.do(chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Click(chromedp.CSS(css)))
 }
 
+// consent agrees to sign electronically and waits until the page is free: before, the dialog lies over it.
+func (b *tab) consent() {
+	b.t.Helper()
+	b.click("#agree")
+	b.until(`document.querySelector("#consent")?.open === false`)
+}
+
 func (b *tab) see(css string) { b.t.Helper(); b.do(chromedp.WaitVisible(chromedp.CSS(css))) }
 
 // until waits until a JavaScript expression is true, over page loads too.
@@ -182,8 +206,7 @@ func (b *tab) keys(text string) { b.t.Helper(); b.do(chromedp.KeyEvent(text)) }
 // shot keeps a picture, when COUNTERSIGN_SCREENSHOTS names a folder.
 func (b *tab) shot(name string) {
 	b.t.Helper()
-	folder := os.Getenv("COUNTERSIGN_SCREENSHOTS")
-	if folder == "" {
+	if b.shots == "" {
 		return
 	}
 	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
@@ -191,7 +214,7 @@ func (b *tab) shot(name string) {
 		b.t.Errorf("picture %s: %v", name, err)
 		return
 	}
-	if err := os.WriteFile(filepath.Join(folder, name+"-"+b.name+".png"), png, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(b.shots, name+"-"+b.name+".png"), png, 0o644); err != nil {
 		b.t.Error(err)
 	}
 }

@@ -17,6 +17,7 @@ type ceremonyPage struct {
 	Host          string           // the list of signers on this device, for who was handed it
 	Sheets        []sheet          // documents with their fields, on the signing page
 	Files         []attachmentView // what the role is asked to add, on the signing page
+	Affidavit     bool             // at the signature
 }
 
 // ceremony shows the page that fits how the signing stands for this visitor.
@@ -41,7 +42,7 @@ func (s *site) ceremony(w http.ResponseWriter, r *http.Request) error {
 	page := ceremonyPage{Ceremony: c, Handle: v.Handle, Nonce: s.nonce(v.Browser, v.Handle)}
 	if here(r, c.Standing) {
 		page.Sheets, page.Initials = sheets(c), signing.Initials(c.Me.Name)
-		page.Files = attachmentViews(c.Attachments)
+		page.Files, page.Affidavit = attachmentViews(c.Attachments), atSignature(c)
 		return s.render(w, r, http.StatusOK, "signing", page)
 	}
 	if page.Host = hostOf(r, c); page.Host != "" && c.Standing.Phase == "signed" {

@@ -156,9 +156,11 @@ func TestGroupLink(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
 		h := newHouse(t, d)
 		g := h.group("Pharmacists", mary)
-		no, address := false, "pharmacy@example.com"
-		if _, err := h.dir.UpdateGroup(context.Background(), h.client, g.OuterID, directory.GroupChange{Email: &address, EmailMembers: &no}); err != nil {
-			t.Fatal(err)
+		yes, no, address := true, false, "pharmacy@example.com"
+		for _, c := range []directory.GroupChange{{Email: &address, EmailMembers: &yes}, {EmailMembers: &no}} { // "no" counts where a choice was made
+			if _, err := h.dir.UpdateGroup(context.Background(), h.client, g.OuterID, c); err != nil {
+				t.Fatal(err)
+			}
 		}
 		h.send(agreement(g.OuterID))
 		c := h.newBrowser()

@@ -15,7 +15,7 @@ type sheet struct {
 	Pages    []sheetPage
 	// Acceptances are the approvals without a signature field: a box under the document.
 	Acceptances []acceptance
-	conditions  string // of all the visitor's fields
+	switched    map[string]signing.SwitchedField // by key
 }
 
 // sheetPage is one page and this role's fields on it. Sizes are PDF points.
@@ -38,6 +38,7 @@ type fieldView struct {
 	Label, Hint              string
 	Value, EnteredBy         string
 	Required, Optional       bool // Optional: the whole approval may be left out
+	Disabled                 bool // by a condition, for now
 	Drawn                    bool // only a drawn mark will do
 	Left, Top, Width, Height float64
 	FontSize                 float64 // percent of the page's width
@@ -101,9 +102,12 @@ const maxFontSize = 14
 // sheets arranges the documents of a ceremony for the signing page.
 func sheets(c signing.Ceremony) []sheet {
 	out := make([]sheet, 0, len(c.Documents))
-	conditions := conditionsIn(c)
+	switched := map[string]signing.SwitchedField{}
+	for _, f := range c.Switched {
+		switched[f.Field] = f
+	}
 	for n, d := range c.Documents {
-		s := sheet{ID: d.ID, Name: d.Name, Number: n + 1, conditions: conditions}
+		s := sheet{ID: d.ID, Name: d.Name, Number: n + 1, switched: switched}
 		for i, p := range d.Pages {
 			s.Pages = append(s.Pages, sheetPage{Number: i, Human: i + 1, Width: p.Width, Height: p.Height})
 		}
@@ -131,30 +135,17 @@ func (s *sheet) place(d signing.CeremonyDocument, a signing.Approval) {
 			continue
 		}
 		p := &s.Pages[f.Page]
-		p.Fields = append(p.Fields, viewField(*p, d, a, s.open(f)))
+		p.Fields = append(p.Fields, viewField(*p, d, a, s.open(approval, f)).turned(s.switched))
 	}
 	if !bySignature {
 		s.Acceptances = append(s.Acceptances, acceptance{Key: approval, Name: a.Name, Optional: a.Optional})
 	}
 }
 
-// conditionsIn are the conditions of all fields of a ceremony, as they were sent.
-func conditionsIn(c signing.Ceremony) string {
-	var all strings.Builder
-	for _, d := range c.Documents {
-		for _, a := range d.Approvals {
-			for _, f := range a.Fields {
-				all.Write(f.Conditions)
-			}
-		}
-	}
-	return all.String()
-}
-
-// open is a field without the demands that a condition may change while the page is open: the server, which
-// carries out the conditions, is asked instead, and its word shown beside the field.
-func (s *sheet) open(f signing.Field) signing.Field {
-	if !strings.Contains(s.conditions, "'"+f.OuterID+"'") {
+// open is a field without the demands that a condition may change while the page is open: signing, which carries
+// out the conditions, says after each entry how it stands.
+func (s *sheet) open(approval string, f signing.Field) signing.Field {
+	if _, switched := s.switched[approval+"/"+f.OuterID]; !switched {
 		return f
 	}
 	rules := map[string]any{}
@@ -194,6 +185,14 @@ func viewField(p sheetPage, d signing.CeremonyDocument, a signing.Approval, f si
 		size = min(maxFontSize, f.Height*0.7)
 	}
 	v.FontSize = 100 * size / p.Width
+	return v
+}
+
+// turned is a field as the conditions leave it now.
+func (v fieldView) turned(switched map[string]signing.SwitchedField) fieldView {
+	if f, ok := switched[v.Key]; ok {
+		v.Required, v.Disabled = f.Required, f.Disabled
+	}
 	return v
 }
 

@@ -43,6 +43,9 @@ var shared struct {
 func TestMain(m *testing.M) {
 	pdf.Child()
 	code := m.Run()
+	if window.close != nil {
+		window.close()
+	}
 	if shared.jail != nil {
 		if err := shared.jail.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -83,7 +83,11 @@ func (s *site) takeOver(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	signer := r.PostFormValue("signer")
-	if r.PostFormValue("affidavit") != "yes" {
+	c, err := s.Signing.Ceremony(r.Context(), v)
+	if err != nil {
+		return err
+	}
+	if c.Affidavits.First && r.PostFormValue("affidavit") != "yes" {
 		return s.askAffidavit(w, r, http.StatusUnprocessableEntity, signer, "Please confirm who you are.")
 	}
 	handle, err := s.Signing.HandOver(r.Context(), v, signer)

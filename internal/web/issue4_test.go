@@ -174,7 +174,7 @@ func issue4(group string) object {
 	documents := []object{
 		{"id": "form", "name": "Order", "approvals": []object{buyer,
 			block("pharmacy", "Pharmacy", at("p1", "FULLNAME", "Signature", 0, 320, 500, 180, 46, nil), name,
-				at("p2", "TEXTFIELD", "Licence", 0, 320, 572, 150, 18, need), at("p3", "CHECKBOX", "On duty", 0, 480, 572, 13, 13, nil)),
+				at("p2", "TEXTFIELD", "Licence", 0, 320, 572, 150, 18, need), at("p3", "CHECKBOX", "On duty", 0, 500, 572, 13, 13, nil)),
 			block("board", "Board", at("b1", "FULLNAME", "Signature", 0, 72, 640, 180, 46, nil)),
 			block("director", "Director", at("d1", "FULLNAME", "Signature", 0, 320, 640, 180, 46, nil))}},
 		{"id": "terms", "name": "Terms of delivery", "extract": true, "extractionTypes": []string{"TEXT_TAGS"}},
@@ -213,44 +213,74 @@ func TestIssue4Package(t *testing.T) {
 	browser := chrome(t)
 	h := newHouse(t, dbtest.SQLite(t))
 	authorization := h.withAPI(t)
-	if shots := os.Getenv(shotsEnv); shots != "" {
-		t.Setenv("COUNTERSIGN_SCREENSHOTS", shots)
-	}
 	h.call(authorization, "POST", "/api/account/signingThemes", "application/json",
 		strings.NewReader(`{"default":{"color":{"primary":"#7a1f5c","signatureButton":"#f2c500"}}}`))
 	id := h.postPackage(authorization, issue4(h.group("Pharmacists of Riverside", crew...).OuterID), papers())
-	h.idle()
-	a := newTab(t, browser, "anna", screen{1280, 900, 1, "light"})
+	h.checkMade(authorization, id)
+	a := newTab(t, browser, "anna", screen{1280, 900, 1, "light"}).pictured()
 	a.open(h.link(anna))
 	a.look("i4-1-link")
 	a.click(".start button")
-	a.click("#agree")
+	a.consent()
 	a.until(`document.querySelectorAll(".sheet img").length === 3 && document.querySelector("img").complete`)
 	a.look("i4-2-signing")
 	a.fillOrder()
 	a.finishAll("anna")
 	h.idle()
-	m := newTab(t, browser, "mary", screen{390, 844, 2, "dark"})
+	m := newTab(t, browser, "mary", screen{390, 844, 2, "dark"}).pictured()
 	m.enter(h, mary)
-	m.click("#agree")
+	m.consent()
 	m.until(`document.querySelector("img").complete`)
 	m.look("i4-3-group")
 	m.enterIn("p2", "RX-2231", true)
 	m.finishAll("mary")
 	h.idle()
-	p := newTab(t, browser, "paul", screen{390, 844, 2, "light"})
+	p := newTab(t, browser, "paul", screen{390, 844, 2, "light"}).pictured()
 	p.enterLink(h, paul)
-	p.click("#agree")
+	p.consent()
 	p.look("i4-4-adhoc")
 	p.finishAll("paul-board")
 	h.idle()
 	p.enterLink(h, paul)
-	p.click("#agree")
+	p.consent()
 	p.finishAll("paul")
 	h.idle()
 	p.until(`document.querySelector("h1").innerText === "Signed and sealed"`)
 	p.look("i4-6-sealed")
 	h.checkSealed(authorization, id)
+}
+
+// pictured has the tab's pictures kept where those of the package are.
+func (b *tab) pictured() *tab {
+	if shots := os.Getenv(shotsEnv); shots != "" {
+		b.shots = shots
+	}
+	return b
+}
+
+// checkMade reads the package back: it is as large as it was meant to be.
+func (h *house) checkMade(authorization, id string) {
+	h.t.Helper()
+	h.idle()
+	made := h.call(authorization, "GET", "/api/packages/"+id, "application/json", nil)
+	documents, fields, roles := 0, 0, 0
+	for _, d := range made["documents"].([]any) {
+		if d.(object)["id"] == "default-consent" {
+			continue
+		}
+		documents++
+		for _, a := range d.(object)["approvals"].([]any) {
+			fields += len(a.(object)["fields"].([]any))
+		}
+	}
+	for _, r := range made["roles"].([]any) {
+		if strings.Contains("Buyer Pharmacy Director Board", r.(object)["id"].(string)) {
+			roles++
+		}
+	}
+	if documents != 3 || fields != 30 || roles != 4 || len(made["roles"].([]any)) > 5 { // the fifth is the sender's own
+		h.t.Errorf("the package has %d documents, %d fields and %d of %d roles", documents, fields, roles, len(made["roles"].([]any)))
+	}
 }
 
 // enterLink goes in by the newest invitation, with a code where one is asked for.
@@ -285,8 +315,8 @@ func (b *tab) fillOrder() {
 	b.until(`document.querySelector(".attachment-files li")`)
 }
 
-// finishAll signs whatever is left by the guide alone, with the keyboard, and finishes.
-func (b *tab) finishAll(name string) {
+// finishAll signs whatever is left by the guide alone, with the keyboard, and finishes; then presses what else is asked.
+func (b *tab) finishAll(name string, then ...string) {
 	b.t.Helper()
 	b.until(`!document.querySelector("#consent").open`)
 	for range 20 {
@@ -310,6 +340,11 @@ func (b *tab) finishAll(name string) {
 	b.until(`document.body.classList.contains("complete")`)
 	b.look("i4-5-complete-" + name)
 	b.click("#finish")
+	for _, css := range then {
+		b.see(css)
+		b.look("i4-5-then-" + name)
+		b.click(css)
+	}
 	b.until(`document.querySelector("#standing") !== null`)
 }
 

@@ -76,7 +76,7 @@ func (b *tab) run(statement string) { b.t.Helper(); eval[bool](b, statement+"; t
 func (b *tab) agree(h *house, p person) {
 	b.t.Helper()
 	b.enter(h, p)
-	b.click("#agree")
+	b.consent()
 	b.until(`!document.querySelector("#consent").open`)
 }
 

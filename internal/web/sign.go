@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 
+	"countersign.dev/internal/errs"
 	"countersign.dev/internal/signing"
 )
 
@@ -13,6 +14,9 @@ func (s *site) sign(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(w, r, &in); err != nil {
 		return err
 	}
+	if err := s.affirmed(r, in.Affidavit); err != nil {
+		return err
+	}
 	err := s.Signing.Sign(r.Context(), visit(r), signing.Submission{
 		Epoch: in.Epoch, Mark: in.Mark.mark(), Initials: in.Initials.mark(), Optional: in.Optional})
 	if err != nil {
@@ -20,4 +24,20 @@ func (s *site) sign(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// affirmed refuses a signature on another's device that was not confirmed where the package asks for it.
+func (s *site) affirmed(r *http.Request, said bool) error {
+	if said {
+		return nil
+	}
+	if c, err := s.Signing.Ceremony(r.Context(), visit(r)); err == nil && atSignature(c) {
+		return errs.New(errs.Invalid, "affidavit.missing", "Please confirm that you sign in person.")
+	}
+	return nil // what else is in the way signing says
+}
+
+// atSignature tells whether who signs confirms at the signature that he does so in the presence of the host.
+func atSignature(c signing.Ceremony) bool {
+	return c.Affidavits.Second && c.InPerson && c.Me.Host != ""
 }

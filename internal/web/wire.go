@@ -70,6 +70,13 @@ func instant(t time.Time) string {
 	return machine(t)
 }
 
+// switchedJSON is a field that conditions are about.
+type switchedJSON struct {
+	Field    string `json:"field"`
+	Disabled bool   `json:"disabled"`
+	Required bool   `json:"required"`
+}
+
 // epochJSON is the body of acts that need nothing but the lease.
 type epochJSON struct {
 	Epoch int64 `json:"epoch"`
@@ -91,4 +98,6 @@ type submissionJSON struct {
 	Mark     markJSON `json:"mark"`
 	Initials markJSON `json:"initials"`
 	Optional []string `json:"optional"`
+	// Affidavit: who signs on another's device confirmed it, where the package asks for that.
+	Affidavit bool `json:"affidavit"`
 }

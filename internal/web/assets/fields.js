@@ -22,6 +22,7 @@ export class Fields {
     this.all = [...document.querySelectorAll(".field")];
     this.blank = new Map(); // signature field → what it said before it was signed
     this.pending = new Map(); // key → promise of the newest save
+    this.line = Promise.resolve(true); // saves go one after the other: each answer tells what conditions made of all before it
     this.verdicts = new Map(); // key → what the server said to the newest value, {value, message}
     this.groups = new Map(); // group → its members, one question together
     for (const field of this.all) {
@@ -34,6 +35,18 @@ export class Fields {
         field.addEventListener("blur", () => this.hint(field));
       }
       field.addEventListener("input", () => { this.hush(field); this.told.progress(); });
+    }
+  }
+
+  // turn carries out what conditions made of other fields, as the server says: it alone decides.
+  turn(switched) {
+    for (const { field: key, disabled, required } of switched) {
+      const field = this.all.find((each) => each.dataset.key === key);
+      if (!field || this.isMark(field)) continue;
+      field.disabled = disabled;
+      field.toggleAttribute("data-required", required);
+      field.setAttribute("aria-label", `${field.dataset.label}${required ? ", required" : ""}`);
+      if (disabled) this.hush(field);
     }
   }
 
@@ -73,7 +86,7 @@ export class Fields {
   }
 
   // wrong tells of a field that may stay empty, but not as it is.
-  wrong(field) { return !this.isMark(field) && this.chosen(field) && this.trouble(field) !== ""; }
+  wrong(field) { return !this.isMark(field) && !field.disabled && this.chosen(field) && this.trouble(field) !== ""; }
 
   // trouble says what is wrong with a field as it stands, or "". What the server said to the same value counts more.
   trouble(field) {
@@ -106,7 +119,7 @@ export class Fields {
   // hint says beside the field what is wrong with what was entered; an empty one is left in peace.
   hint(field) {
     const head = this.group(field)[0];
-    const text = this.done(head) ? this.trouble(head) : "";
+    const text = this.done(head) && !head.disabled ? this.trouble(head) : "";
     if (text) this.tell(head, text); else this.hush(head);
   }
 
@@ -142,7 +155,7 @@ export class Fields {
   // next is the field to go to: the first open one after where the person is, required ones first.
   next(from) {
     const left = this.left;
-    const open = left.length > 0 ? left : this.all.filter((field) => this.first(field) && !this.done(field));
+    const open = left.length > 0 ? left : this.all.filter((field) => this.first(field) && !field.disabled && !this.done(field));
     if (open.length === 0) return null;
     const after = (field) => from && from.compareDocumentPosition(field) & Node.DOCUMENT_POSITION_FOLLOWING;
     return open.find((field) => field !== from && after(field)) ?? open[0];
@@ -204,19 +217,20 @@ export class Fields {
     }
   }
 
-  // store saves one field after its own earlier saves, so that the last value wins.
+  // store saves one field after all earlier saves, so that the last value wins.
   store(field) {
     const { key } = field.dataset;
     const value = this.value(field);
-    const before = this.pending.get(key) ?? Promise.resolve(true);
-    const now = before.then(() => this.send(field, key, value));
+    const now = this.line.then(() => this.send(field, key, value));
+    this.line = now;
     this.pending.set(key, now);
     return now;
   }
 
   async send(field, key, value) {
     try {
-      await this.save(key, value);
+      const answer = await this.save(key, value);
+      this.turn(answer?.switched ?? []);
       field.dataset.saved = value;
       delete field.dataset.unsaved;
       this.verdicts.set(key, { value, message: "" });

@@ -64,6 +64,7 @@ function progress() {
   get("bar").max = Math.max(all, 1);
   get("bar").value = complete ? Math.max(all, 1) : done;
   body.classList.toggle("complete", consented && complete);
+  if (complete && get("banner").classList.contains("brief")) get("banner").hidden = true; // which field it was is over
   const words = lease.lost ? "This page can only be read." : !consented ? "First: do you agree to sign electronically?"
     : all === 0 && complete ? "Nothing to fill in. Read, then finish."
       : complete ? "All done. Finish when you are ready."
@@ -131,12 +132,15 @@ get("finish").addEventListener("click", () => once(get("finish"), async () => {
     return;
   }
   if (!(await fields.flush())) return;
+  if (left().length > 0) { show(left()[0]); return; } // a condition asks for more with what was entered last
+  if ("affidavit" in body.dataset && !(await affirmed())) return;
   try {
     await server.post("sign", {
       epoch: lease.epoch,
       mark: adoption.marks.signature ?? { kind: "typed" },
       initials: adoption.marks.initials ?? { kind: "typed", text: adoption.initials },
       optional: fields.optional,
+      affidavit: "affidavit" in body.dataset,
     });
   } catch (trouble) {
     if (trouble.what === "mark.drawn_needed") adoption.forget();
@@ -147,6 +151,17 @@ get("finish").addEventListener("click", () => once(get("finish"), async () => {
   }
   away();
 }));
+
+// affirmed asks who signs on another's device to confirm it.
+function affirmed() {
+  const dialog = get("affirm");
+  return new Promise((answer) => {
+    dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true });
+    get("affirm-go").onclick = () => dialog.close("yes");
+    dialog.returnValue = "";
+    dialog.showModal();
+  });
+}
 
 // show goes to what is missing and says beside it what is.
 function show(what) {

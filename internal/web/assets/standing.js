@@ -32,7 +32,28 @@ async function refresh(now) {
   if (still && (turn ? document.activeElement === document.body : true)) document.querySelector(`#${still} button`)?.focus();
 }
 
+// hosted looks whether the list of signers on this device changed: some sign on a device of their own.
+async function hosted() {
+  const answer = await fetch(server.page, { credentials: "same-origin", cache: "no-store" });
+  if ([401, 403, 404].includes(answer.status)) { location.reload(); return; }
+  if (!answer.ok) throw new Error(`The list came as ${answer.status}.`);
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("standing");
+  if (!fresh || !("hosted" in fresh.dataset)) { location.reload(); return; } // it is over, and the page says how
+  const list = card.querySelector(".hosted");
+  const next = fresh.querySelector(".hosted");
+  const title = [live, fresh.querySelector("#live")].map((each) => each.querySelector("h1"));
+  if (title[0].textContent !== title[1].textContent) title[0].textContent = title[1].textContent;
+  for (const row of next.children) {
+    const old = [...list.children].find((each) => each.dataset.signer === row.dataset.signer);
+    if (!old || old.outerHTML === row.outerHTML) continue;
+    const focused = old.contains(document.activeElement);
+    old.replaceWith(document.importNode(row, true));
+    if (focused) document.getElementById("main").focus();
+  }
+}
+
 poll(async () => {
+  if ("hosted" in card.dataset) { await hosted(); return true; }
   let now;
   try {
     now = await server.state();
