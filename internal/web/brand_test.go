@@ -185,7 +185,7 @@ func TestBrandInABrowser(t *testing.T) {
 		b.see("#code")
 		b.until(seen)
 		b.look("brand-2-code")
-		b.keys(h.code(s.who))
+		b.code(h, s.who)
 		b.see("#consent, #standing")
 		b.until(seen)
 		if s.who == mary {

@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long a browser may take for one step before the test fails.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // axeFile finds faults of accessibility; it is fetched by third_party/fetch.sh.
 const axeFile = "testdata/axe/axe.min.js"
@@ -163,6 +163,13 @@ func (b *tab) consent() {
 	b.t.Helper()
 	b.click("#agree")
 	b.until(`document.querySelector("#consent")?.open === false`)
+}
+
+// code types the code from the mail, once the page listens.
+func (b *tab) code(h *house, p person) {
+	b.t.Helper()
+	b.until(`document.readyState === "complete" && document.activeElement?.id === "code"`)
+	b.keys(h.code(p))
 }
 
 func (b *tab) see(css string) { b.t.Helper(); b.do(chromedp.WaitVisible(chromedp.CSS(css))) }

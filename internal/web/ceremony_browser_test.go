@@ -27,7 +27,7 @@ func (b *tab) enter(h *house, p person) {
 	b.click(".start button")
 	b.see("#code")
 	b.look("2-code")
-	b.keys(h.code(p)) // the page sends it at the sixth digit
+	b.code(h, p) // the page sends it at the sixth digit
 }
 
 // TestTwoMembersInTwoBrowsers is the ceremony as people see it: the first starts,
@@ -171,7 +171,7 @@ func TestKeyboardAlone(t *testing.T) {
 	m.keys(kb.Enter)
 	m.see("#code")
 	m.until(`document.activeElement.id === "code"`)
-	m.keys(h.code(mary))
+	m.code(h, mary)
 	m.see("#consent")
 	m.tabTo("#agree")
 	m.keys(kb.Enter)
@@ -210,7 +210,7 @@ func TestTakenOver(t *testing.T) {
 		b.open(h.link(mary))
 		b.click(".start button")
 		b.see("#code")
-		b.keys(h.code(mary))
+		b.code(h, mary)
 		b.see("#consent")
 	}
 	desk.until(`document.querySelector("#lost").open`)
@@ -260,7 +260,7 @@ func TestNamesAreInertInABrowser(t *testing.T) {
 	m.click(".start button")
 	m.see("#code")
 	harmless("code")
-	m.keys(h.code(mary))
+	m.code(h, mary)
 	m.see("#consent")
 	harmless("signing")
 	m.shot("hostile")
@@ -281,7 +281,7 @@ func TestUntouchedPage(t *testing.T) {
 	m.open(h.link(mary))
 	m.click(".start button")
 	m.see("#code")
-	m.keys(h.code(mary))
+	m.code(h, mary)
 	m.see("#consent")
 	stage := `fetch(location.pathname + "/state").then((r) => r.json()).then((s) => s.lease?.stage ?? s.phase)`
 	if got := eval[string](m, stage); got != "soft" {

@@ -116,8 +116,9 @@ func TestRejectedFile(t *testing.T) {
 	a.click("#leave")
 	a.until(`document.querySelector("#standing")?.dataset.phase === "free"`)
 	h.call(authorization, "PUT", "/api/packages/"+id+"/roles/buyer", "application/json",
-		strings.NewReader(`{"attachmentRequirements":[{"id":"licence","name":"Your licence","required":true,"status":"REJECTED","comment":"Both sides, please."}]}`))
+		strings.NewReader(`{"attachmentRequirements":[{"id":"licence","name":"Your licence","description":"A photograph or a scan, both sides.","required":true,"status":"REJECTED","comment":"Both sides, please."}]}`))
 	a.click("#take button")
+	a.consent() // asked anew: the sender changed what he asks for
 	a.until(`document.querySelector(".attachment-comment")?.checkVisibility() && document.querySelector(".attachment-comment").innerText.includes("Both sides, please.")`)
 	a.run(`document.querySelector(".attachment").scrollIntoView()`)
 	a.look("file-rejected")

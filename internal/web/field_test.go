@@ -48,12 +48,12 @@ func TestFieldsInTheirPlaces(t *testing.T) {
 	}
 }
 
-// A field that a condition may switch is left to the server's word: the page would else demand or lock what it need not.
+// A field that a condition may switch stands as signing says, and is drawn so that it can be switched.
 func TestConditionsAreTheServers(t *testing.T) {
 	field := func(id, rules, conditions string) signing.Field {
 		return signing.Field{OuterID: id, Type: "INPUT", Subtype: "TEXTFIELD", Width: 50, Height: 20, Validation: []byte(rules), Conditions: []byte(conditions)}
 	}
-	got := sheets(signing.Ceremony{Documents: []signing.CeremonyDocument{{ID: "d", Pages: []signing.PageSize{{Width: 100, Height: 100}},
+	got := sheets(signing.Ceremony{Switched: []signing.SwitchedField{{Field: "d/a/locked", Disabled: true}}, Documents: []signing.CeremonyDocument{{ID: "d", Pages: []signing.PageSize{{Width: 100, Height: 100}},
 		Approvals: []signing.Approval{{OuterID: "a", Fields: []signing.Field{
 			field("asked", "", `[{"condition":"document['d'].field['asked'].value == 'X'","action":"document['d'].field['locked'].disabled = false"}]`),
 			field("locked", `{"disabled":true,"required":true,"maxLength":7}`, ""), field("fixed", `{"disabled":true}`, "")}}}}}})
@@ -61,7 +61,7 @@ func TestConditionsAreTheServers(t *testing.T) {
 	for _, f := range got[0].Pages[0].Fields {
 		kinds[f.Key] = f
 	}
-	if f := kinds["d/a/locked"]; f.Kind != "text" || f.Required || f.MaxLength != 7 {
+	if f := kinds["d/a/locked"]; f.Kind != "text" || f.Required || !f.Disabled || f.MaxLength != 7 {
 		t.Errorf("a field that a condition may unlock: %+v", f)
 	}
 	if f := kinds["d/a/fixed"]; f.Kind != "label" {

@@ -84,6 +84,7 @@ func TestEveryKindOfField(t *testing.T) {
 	browser := chrome(t)
 	for name, seat := range map[string]screen{"desk": desktop, "phone": {390, 844, 2, "dark"}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			h := newHouse(t, dbtest.SQLite(t))
 			h.send(everyKind(asks("buyer", anna)))
 			a := newTab(t, browser, name, seat)

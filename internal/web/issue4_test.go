@@ -175,7 +175,8 @@ func issue4(group string) object {
 		{"id": "form", "name": "Order", "approvals": []object{buyer,
 			block("pharmacy", "Pharmacy", at("p1", "FULLNAME", "Signature", 0, 320, 500, 180, 46, nil), name,
 				at("p2", "TEXTFIELD", "Licence", 0, 320, 572, 150, 18, need), at("p3", "CHECKBOX", "On duty", 0, 500, 572, 13, 13, nil)),
-			block("board", "Board", at("b1", "FULLNAME", "Signature", 0, 72, 640, 180, 46, nil)),
+			block("board", "Board", at("b1", "FULLNAME", "Signature", 0, 72, 640, 180, 46, nil),
+				at("b2", "TEXTFIELD", "Minute of the meeting", 0, 72, 696, 150, 18, nil)),
 			block("director", "Director", at("d1", "FULLNAME", "Signature", 0, 320, 640, 180, 46, nil))}},
 		{"id": "terms", "name": "Terms of delivery", "extract": true, "extractionTypes": []string{"TEXT_TAGS"}},
 		{"id": "annex", "name": "Annex", "approvals": []object{block("a1", "Buyer", anchored("x1", "INITIALS", "Initials of the buyer:", 60, 30)),
@@ -290,7 +291,7 @@ func (b *tab) enterLink(h *house, p person) {
 	b.click(".start button")
 	b.see("#code, #consent")
 	if eval[bool](b, `document.querySelector("#code") !== null`) {
-		b.keys(h.code(p))
+		b.code(h, p)
 		b.see("#consent")
 	}
 }

@@ -33,6 +33,7 @@ func TestPackageGone(t *testing.T) {
 		}, "", "has taken this package back", "This package is closed", "/sign/"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			h := newHouse(t, dbtest.SQLite(t))
 			id := h.send(agreement(h.group("Pharmacists", mary, john).OuterID))
 			m, j := newTab(t, browser, "mary", desktop), newTab(t, browser, "john", phone)
