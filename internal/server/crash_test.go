@@ -88,11 +88,11 @@ func (w *tenant) completed(pkg string) {
 	w.until("the package is completed", `select count(*) from packages where outer_id = $1 and status = 'COMPLETED'`, pkg)
 }
 
-// tidied waits until no job is left but looks at whom to remind, which are for another day.
+// tidied waits until no job is left but those for later: whom to remind, leases that might lapse.
 func (w *tenant) tidied() {
 	w.t.Helper()
 	w.until("every job is done", `select case when count(*) = 0 then 1 else 0 end from jobs
-		where state <> 'failed' and kind <> 'reminder'`)
+		where state <> 'failed' and kind not in ('reminder', 'lease.lapsed')`)
 }
 
 // oneSealEach counts sealed files and mails of a package.

@@ -189,6 +189,10 @@ func TestBrandInABrowser(t *testing.T) {
 		b.see("#consent, #standing")
 		b.until(seen)
 		if s.who == mary {
+			b.point("#agree")
+			b.run(`document.querySelector("#agree").setAttribute("aria-busy", "true")`)
+			b.look("brand-2-busy") // legible while it works, with the pointer on it
+			b.run(`document.querySelector("#agree").removeAttribute("aria-busy")`)
 			b.consent()
 		}
 		b.look("brand-3-sign")

@@ -152,10 +152,20 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 
 func (b *tab) open(address string) { b.t.Helper(); b.do(chromedp.Navigate(address)) }
 
-// click waits until the element can be seen and presses it.
+// click waits until the element can be seen and presses it; the page may put a new one in its place meanwhile.
 func (b *tab) click(css string) {
 	b.t.Helper()
-	b.do(chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Click(chromedp.CSS(css)))
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	for {
+		err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Click(chromedp.CSS(css)))
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil || !strings.Contains(err.Error(), "Could not find node") {
+			b.t.Fatalf("%s presses %s in vain: %v", b.name, css, err)
+		}
+	}
 }
 
 // consent agrees to sign electronically and waits until the page is free: before, the dialog lies over it.
@@ -249,6 +259,13 @@ func (b *tab) look(name string) {
 	if found != "" {
 		b.t.Errorf("%s (%s): axe found\n%s", name, b.name, found)
 	}
+}
+
+// point moves the pointer onto an element.
+func (b *tab) point(css string) {
+	b.t.Helper()
+	at := eval[[]float64](b, fmt.Sprintf(`(() => { const r = document.querySelector(%q).getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; })()`, css))
+	b.do(chromedp.MouseEvent("mouseMoved", at[0], at[1]))
 }
 
 // draw makes a stroke with the pointer across an element.

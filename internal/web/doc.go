@@ -11,7 +11,7 @@
 //	GET  /sign/{handle}         by standing: code · lobby · waiting · signing page · signed · closed
 //	POST /sign/{handle}/code/send, …/code     the mailbox proof
 //	POST /sign/{handle}/take    with the page's nonce: a form (→ 303 …?lease={epoch}) or JSON (→ the lease)
-//	POST /sign/{handle}/beat, consent, fill, sign, decline, optout     JSON, each with the epoch
+//	POST /sign/{handle}/beat, consent, fill, sign, decline, optout     JSON, each with the epoch; sign with the affidavit in person
 //	POST /sign/{handle}/attach?epoch=&attachment=&name=     a file's bytes as application/octet-stream; detach JSON
 //	GET, POST /sign/{handle}/hand-over        in person: who takes the device confirms who he is
 //	POST /sign/{handle}/leave                 JSON ("finish later")
@@ -33,6 +33,9 @@
 //
 // Pages about an invitation have the account's name and logo at their head, refusals
 // too, and its colours; an inbox has them where all its packages are of one account.
+//
+// Conditions of fields are carried out by signing alone: the answer to each entry says which fields it opened, closed
+// or made necessary, and the page follows.
 //
 // What a field asks for is hinted beside it as it is entered; the server's word on the
 // same value counts more. A group of radio buttons or check boxes is one question: one
