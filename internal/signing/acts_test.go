@@ -23,20 +23,35 @@ func leaflet(in signing.NewPackage, role string) signing.NewPackage {
 	return in
 }
 
+// halfAccepted makes a package of two documents for Mary, who has accepted the first by API.
+func halfAccepted(t *testing.T, d *dbtest.DB) (w *world, mary directory.User, pkg string) {
+	t.Helper()
+	w = newWorld(t, d, directory.Link)
+	w.work()
+	mary = w.senders("Mary Doe")[0]
+	pkg, err := w.signing.Create(t.Context(), w.client, leaflet(w.pack(true, personRole("r", "Mary", "Doe", mary.Email, 0)), "r"))
+	check(t, err)
+	check(t, w.api(mary, pkg, signing.APISignature{Documents: []string{"doc"}}))
+	return w, mary, pkg
+}
+
+// nothingSigned fails the test if an approval is signed.
+func (w *world) nothingSigned() {
+	w.t.Helper()
+	if n := w.count(`select count(*) from approvals where signed_ms is not null`); n != 0 {
+		w.t.Errorf("%d approvals are signed", n)
+	}
+}
+
 // What was accepted by API is void once the sender has the package back: a signature never falls on bytes nobody accepted.
 func TestAcceptanceEndsWithTheBytes(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
-		w := newWorld(t, d, directory.Link)
-		w.work()
-		users := w.senders("Mary Doe")
-		pkg, err := w.signing.Create(t.Context(), w.client, leaflet(w.pack(true, personRole("r", "Mary", "Doe", users[0].Email, 0)), "r"))
-		check(t, err)
-		check(t, w.api(users[0], pkg, signing.APISignature{Documents: []string{"doc"}}))
+		w, mary, pkg := halfAccepted(t, d)
 		check(t, w.signing.Update(t.Context(), w.client, pkg, signing.Change{Status: signing.Draft}))
-		_, err = w.signing.ChangeDocument(t.Context(), w.client, pkg, "doc", signing.DocumentChange{PDF: paper(t, 2)})
+		_, err := w.signing.ChangeDocument(t.Context(), w.client, pkg, "doc", signing.DocumentChange{PDF: paper(t, 2)})
 		check(t, err)
 		check(t, w.signing.Update(t.Context(), w.client, pkg, signing.Change{Status: signing.Sent}))
-		check(t, w.api(users[0], pkg, signing.APISignature{Documents: []string{"doc2"}}))
+		check(t, w.api(mary, pkg, signing.APISignature{Documents: []string{"doc2"}}))
 		p, err := w.signing.Get(t.Context(), w.client, pkg)
 		check(t, err)
 		if a := p.Documents[0].Approvals[0]; !a.Signed.IsZero() || !a.Accepted.IsZero() {
@@ -45,7 +60,7 @@ func TestAcceptanceEndsWithTheBytes(t *testing.T) {
 		if w.many(pkg, "acceptance.voided") != 1 {
 			t.Errorf("events %v", w.events(pkg))
 		}
-		check(t, w.api(users[0], pkg, signing.APISignature{Documents: []string{"doc"}}))
+		check(t, w.api(mary, pkg, signing.APISignature{Documents: []string{"doc"}}))
 		if p, err = w.signing.Get(t.Context(), w.client, pkg); err != nil || p.Documents[0].Approvals[0].Signed.IsZero() {
 			t.Errorf("both accepted as they are now, and not signed: %v", err)
 		}
@@ -55,17 +70,10 @@ func TestAcceptanceEndsWithTheBytes(t *testing.T) {
 // An acceptance counts only for the bytes it was given for, however they changed.
 func TestAcceptanceIsBoundToTheBytes(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *dbtest.DB) {
-		w := newWorld(t, d, directory.Link)
-		w.work()
-		users := w.senders("Mary Doe")
-		pkg, err := w.signing.Create(t.Context(), w.client, leaflet(w.pack(true, personRole("r", "Mary", "Doe", users[0].Email, 0)), "r"))
-		check(t, err)
-		check(t, w.api(users[0], pkg, signing.APISignature{Documents: []string{"doc"}}))
+		w, mary, pkg := halfAccepted(t, d)
 		w.exec(`update documents set sha256 = 'other' where outer_id = 'doc'`)
-		check(t, w.api(users[0], pkg, signing.APISignature{Documents: []string{"doc2"}}))
-		if n := w.count(`select count(*) from approvals where signed_ms is not null`); n != 0 {
-			t.Errorf("%d approvals are signed", n)
-		}
+		check(t, w.api(mary, pkg, signing.APISignature{Documents: []string{"doc2"}}))
+		w.nothingSigned()
 	})
 }
 
@@ -87,9 +95,7 @@ func TestAcceptanceEndsWithAnotherValue(t *testing.T) {
 		}
 		check(t, w.signing.FillByAPI(t.Context(), w.as(users[1]), pkg, "doc", "dose", "20 a day"))
 		check(t, w.api(users[0], pkg, signing.APISignature{Documents: []string{"doc2"}}))
-		if n := w.count(`select count(*) from approvals where signed_ms is not null`); n != 0 {
-			t.Errorf("%d approvals are signed, one with a value that she did not accept", n)
-		}
+		w.nothingSigned() // one has a value that she did not accept
 	})
 }
 
@@ -521,10 +527,12 @@ func TestAttachAtOnce(t *testing.T) {
 			check(t, err)
 			v := w.enter(fmt.Sprintf("a%d@example.com", round))
 			l := w.take(v)
+			ann, err := w.signing.SignerSession(ctx, w.client, id, "a", "")
+			check(t, err)
 			var wg sync.WaitGroup
 			var e1, e2 error
 			wg.Go(func() { e1 = w.signing.Attach(ctx, v, l.Epoch, "licence", "a.txt", []byte("a")) })
-			wg.Go(func() { e2 = w.signing.AttachByAPI(ctx, w.client, id, "licence", "b.txt", []byte("b")) })
+			wg.Go(func() { e2 = w.signing.AttachByAPI(ctx, ann, id, "licence", "b.txt", []byte("b")) })
 			wg.Wait()
 			if (e1 == nil) == (e2 == nil) {
 				t.Errorf("one of two files: %v, %v", e1, e2)

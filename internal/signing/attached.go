@@ -124,8 +124,9 @@ func safeName(name string, kind fileKind) string {
 	return stem + ending
 }
 
-// AttachByAPI adds a file for a signer while the package is being signed: by his own session, or by the sender on
-// his behalf, which the audit log says. A signer's session does so through the lease. Refusals as Attach; Conflict "lease.held", "package.closed", "role.signed".
+// AttachByAPI adds a file for a signer while the package is being signed: by his session, by who signs for the role with a
+// key of his own, or by the sender on his behalf, which the audit log says. Signers do so through the lease, and the sender
+// while nobody else holds it. Refusals as Attach; Conflict "lease.held", "package.closed", "role.signed", "role.viewer".
 func (s *Signing) AttachByAPI(ctx context.Context, p authz.Principal, pkg, attachment, name string, file []byte) error {
 	if err := s.read(ctx, func(tx *db.Tx) error { _, _, err := findAttachment(tx, p, pkg, attachment); return err }); err != nil {
 		return err // before the work of reading the file
@@ -134,10 +135,10 @@ func (s *Signing) AttachByAPI(ctx context.Context, p authz.Principal, pkg, attac
 	if err != nil {
 		return err
 	}
-	f.UploadedBy = p.Invitee
 	var last spot
 	return s.keeping(ctx, f, s.held(ctx, &last, s.write(ctx, func(tx *db.Tx) error {
 		return s.attachingAt(tx, p, pkg, attachment, "attachment.uploaded", &last, func(row packageRow, e audit.Event) error {
+			f.UploadedBy = last.me.ID
 			return attach(tx, row, e.Role, attachment, f, e)
 		})
 	})))
@@ -159,8 +160,9 @@ func (s *Signing) DetachByAPI(ctx context.Context, p authz.Principal, pkg, attac
 	return err
 }
 
-// attachingAt locks a package whose files may change and has act change them, with the event to record. A signer does
-// so through the lease: last is where he stands.
+// attachingAt locks a package whose files may change and has act change them, with the event to record. Whoever holds the
+// lease alone changes them: signers act through it, the owner and the managers of his account while it is free or their
+// own. last is where the caller stands; its invitee is empty for a sender.
 func (s *Signing) attachingAt(tx *db.Tx, p authz.Principal, pkg, attachment, kind string, last *spot, act func(packageRow, audit.Event) error) error {
 	row, asked, err := findAttachment(tx, p, pkg, attachment)
 	if err != nil {
@@ -172,18 +174,57 @@ func (s *Signing) attachingAt(tx *db.Tx, p authz.Principal, pkg, attachment, kin
 	if err = stillOpen(tx, asked.RoleID); err != nil {
 		return err
 	}
-	if p.Kind != authz.Signer {
-		if err = ownersOnly(tx, p, row); err != nil {
-			return err
-		}
-		return act(row, audit.Event{Type: kind, Account: row.AccountID, Package: row.ID, Role: asked.RoleID, Actor: by(tx, p)})
-	}
-	at, err := s.signerSpot(tx, p)
+	owner, err := owns(tx, p, row)
 	if err != nil {
 		return err
 	}
+	if owner {
+		if *last, err = senderSpot(tx, p, row, asked.RoleID); err != nil {
+			return err
+		}
+		if err = last.heldByOther(tx, p); err != nil {
+			return err
+		}
+		return act(row, last.event(kind))
+	}
+	role, err := db.One[roleRow](tx, `select * from roles where id = $1`, asked.RoleID)
+	if err != nil {
+		return err
+	}
+	at, own, err := s.ownSpot(tx, p, row, role)
+	if err != nil {
+		return err
+	}
+	if !own {
+		return notOwner()
+	}
 	*last = at
 	return s.throughLease(tx, &at, func() error { return act(row, at.event(kind)) })
+}
+
+// senderSpot is where the sender stands who acts on behalf of a role's signers. It locks the role.
+func senderSpot(tx *db.Tx, p authz.Principal, pkg packageRow, role string) (at spot, err error) {
+	sender := by(tx, p)
+	at = spot{pkg: pkg, sender: &sender}
+	at.role.ID = role
+	if err = at.lockRole(tx); err != nil {
+		return at, err
+	}
+	at.now, err = tx.Now()
+	return at, err
+}
+
+// heldByOther refuses (Conflict "lease.held") the sender while somebody else than his own user holds the role's lease.
+func (at spot) heldByOther(tx *db.Tx, p authz.Principal) error {
+	lease, err := at.liveLease(tx, at.now.UnixMilli())
+	if err != nil || lease == nil {
+		return err
+	}
+	own, err := db.One[int](tx, `select count(*) from invitees where id = $1 and user_id = $2`, *at.role.Holder, p.User)
+	if err == nil && own == 0 {
+		err = at.heldBy(lease.Holder, at.now)
+	}
+	return err
 }
 
 // held records that an act by API was refused because somebody else holds the lease, and passes the refusal on.
@@ -194,13 +235,17 @@ func (s *Signing) held(ctx context.Context, at *spot, err error) error {
 	return err
 }
 
-// stillOpen refuses (Conflict "role.signed") what would change the files after the role's signature.
+// stillOpen refuses what would change the files after the role's signature (Conflict "role.signed"), or of who only looks
+// on (Conflict "role.viewer").
 func stillOpen(tx *db.Tx, role string) error {
-	n, err := db.One[int](tx, `select count(*) from roles where id = $1 and state = 'open'`, role)
-	if err == nil && n == 0 {
-		err = errs.New(errs.Conflict, "role.signed", "This role has signed; its attachments stay as they are.")
+	state, err := db.One[string](tx, `select state from roles where id = $1`, role)
+	switch {
+	case err != nil || state == open:
+		return err
+	case state == viewer:
+		return errs.New(errs.Conflict, "role.viewer", "This role only looks on; nothing is attached for it.")
 	}
-	return err
+	return errs.New(errs.Conflict, "role.signed", "This role has signed; its attachments stay as they are.")
 }
 
 func findAttachment(tx *db.Tx, p authz.Principal, pkg, attachment string) (row packageRow, at attachmentRow, err error) {

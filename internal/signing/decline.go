@@ -149,10 +149,11 @@ func (s *Signing) tellRefused(tx *db.Tx, pkg packageRow, role roleRow, r Refusal
 	return nil
 }
 
-// declineByAPI is the vendor's way: a client declines or opts out for a role. Who signs for it, with a signer's session or
-// as its user, does so through the lease and as the sender offers it; the package's owner and the managers of his account
-// may for anybody, and the trail says who did. Conflict "lease.held", "role.waiting"; Denied "package.not_owner".
-// last is where who signs stands.
+// declineByAPI is the vendor's way: a client declines or opts out for a role. The package's owner and the managers of his
+// account may for anybody, themselves included, whoever holds the lease and whatever is offered to signers, and the trail
+// says who did. As a signer declines who comes with a signer's session, whoever he is else, and who signs for the role and
+// owns nothing: through the lease and as the sender offers it. Conflict "lease.held", "role.waiting"; Denied
+// "package.not_owner". last is where who signs stands.
 func (s *Signing) declineByAPI(tx *db.Tx, p authz.Principal, pkg packageRow, c Change, last *spot) error {
 	reason := strings.TrimSpace(c.DeclineReason)
 	if err := declineReason(reason); err != nil {
@@ -166,27 +167,39 @@ func (s *Signing) declineByAPI(tx *db.Tx, p authz.Principal, pkg packageRow, c C
 	if err != nil {
 		return orUnknown(err, "role", c.DeclineRole)
 	}
+	owner, err := owns(tx, p, pkg)
+	if err != nil {
+		return err
+	}
+	if owner {
+		return s.declineFor(tx, p, pkg, role, c.Status, reason)
+	}
 	at, own, err := s.ownSpot(tx, p, pkg, role)
 	if err != nil {
 		return err
 	}
-	if own {
-		*last = at
-		return s.declineOwn(tx, at, c.Status, reason)
+	if !own {
+		return notOwner()
 	}
-	if err := ownersOnly(tx, p, pkg); err != nil {
+	*last = at
+	return s.declineOwn(tx, at, c.Status, reason)
+}
+
+// declineFor is the owner's act: it ends the lease of whoever may be signing just now.
+func (s *Signing) declineFor(tx *db.Tx, p authz.Principal, pkg packageRow, role roleRow, to Status, reason string) error {
+	if err := voidLease(tx, pkg, role.ID, strings.ToLower(string(to))); err != nil {
 		return err
 	}
-	if err := voidLease(tx, pkg, role.ID, strings.ToLower(string(c.Status))); err != nil { // somebody may be signing just now
-		return err
-	}
-	e := audit.Event{Type: refusalEvents[c.Status], Account: pkg.AccountID, Package: pkg.ID, Role: role.ID, Actor: by(tx, p),
+	e := audit.Event{Type: refusalEvents[to], Account: pkg.AccountID, Package: pkg.ID, Role: role.ID, Actor: by(tx, p),
 		Personal: map[string]string{"to_name": role.signerName(), "to_email": role.Email}}
 	if _, err := record(tx, e); err != nil {
 		return err
 	}
-	return s.endRefused(tx, pkg, role, c.Status, Refusal{By: e.Actor.Name + " for " + role.signerName(), Email: e.Actor.Email,
-		Role: role.OuterID, Reason: reason})
+	name := e.Actor.Name
+	if p.User == "" || deref(role.UserID) != p.User { // it is not himself
+		name += " for " + role.signerName()
+	}
+	return s.endRefused(tx, pkg, role, to, Refusal{By: name, Email: e.Actor.Email, Role: role.OuterID, Reason: reason})
 }
 
 // ownSpot is where the caller stands if he is one of those who sign for a role.

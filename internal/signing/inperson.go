@@ -208,7 +208,7 @@ func (at spot) mayHost(tx *db.Tx) error {
 	}
 	waits, err := at.othersFirst(tx)
 	if err == nil && waits && at.role.Sequence > 0 {
-		err = errs.New(errs.Conflict, "role.waiting", "Others sign first. You get a message when it is your turn.")
+		err = waiting()
 	}
 	return err
 }

@@ -92,9 +92,20 @@ const (
 )
 
 // ensureInvitee finds or makes the invitee. An address that another user had before is asked anew: what that one was
-// given stays his and is of no use (attack T4).
+// given stays his and is of no use (attack T4). Where there is something to write it locks the role before the person's
+// row, as everywhere: an act locks the package, then the role, then who is asked. An invitee as he should be is only read.
 func ensureInvitee(tx *db.Tx, pkg packageRow, r roleRow, who invited) (inviteeRow, error) {
-	row, err := upsertInvitee(tx, pkg, r, who)
+	row, err := db.One[inviteeRow](tx, `select * from invitees where role_id = $1 and email = $2`, r.ID, who.Email)
+	if err == nil && row.Name == who.Name && deref(row.UserID) == deref(who.User) {
+		return row, nil
+	}
+	if err != nil && !errors.Is(err, db.ErrNone) {
+		return row, err
+	}
+	if _, err := tx.Exec(`update roles set epoch = epoch where id = $1`, r.ID); err != nil {
+		return row, err
+	}
+	row, err = upsertInvitee(tx, pkg, r, who)
 	if !errors.Is(err, db.ErrNone) {
 		return row, err
 	}
@@ -116,11 +127,9 @@ func upsertInvitee(tx *db.Tx, pkg packageRow, r roleRow, who invited) (inviteeRo
 // retired begins what stands in the place of the address of an invitee who has it no more; no mail goes there.
 const retired = "moved:"
 
-// retireInvitee takes an address away from the invitee of a role who had it: his links are dead, and his lease ends.
+// retireInvitee takes an address away from the invitee of a role who had it: his links are dead, and his lease ends. The
+// role is locked.
 func retireInvitee(tx *db.Tx, pkg packageRow, r roleRow, email string) error {
-	if _, err := tx.Exec(`update roles set epoch = epoch where id = $1`, r.ID); err != nil { // before the person's row, as everywhere
-		return err
-	}
 	old, err := db.One[inviteeRow](tx, `update invitees set email = '`+retired+`' || id, waiting_ms = null, watching = false
 		where role_id = $1 and email = $2 returning *`, r.ID, email)
 	if errors.Is(err, db.ErrNone) {

@@ -199,7 +199,7 @@ func (at *spot) whyNot(tx *db.Tx) error {
 	if at.role.Holder == nil || at.role.ExpiresMs <= now.UnixMilli() {
 		waits, err := at.othersFirst(tx)
 		if err == nil && waits {
-			err = errs.New(errs.Conflict, "role.waiting", "Others sign first. You get a message when it is your turn.")
+			err = waiting()
 		}
 		return err
 	}
@@ -237,7 +237,7 @@ func (at spot) over(tx *db.Tx) error {
 	case at.pkg.Status != Sent || at.pkg.Trashed:
 		return closedPackage(at.pkg)
 	case at.role.State == viewer:
-		return errs.New(errs.Conflict, "role.viewer", "There is nothing for you to sign in this package.")
+		return at.onlyLooksOn(tx)
 	case at.pkg.DueMs == nil:
 		return nil
 	}
@@ -247,6 +247,34 @@ func (at spot) over(tx *db.Tx) error {
 		err = closedPackage(at.pkg)
 	}
 	return err
+}
+
+// onlyLooksOn refuses who signs nothing himself (Conflict "role.viewer"), or a member of an ad-hoc group not yet (Conflict
+// "role.waiting") while others sign before the group.
+func (at spot) onlyLooksOn(tx *db.Tx) error {
+	waits, err := at.groupWaits(tx)
+	if err != nil {
+		return err
+	}
+	if waits {
+		return waiting()
+	}
+	return errs.New(errs.Conflict, "role.viewer", "There is nothing for you to sign in this package.")
+}
+
+// groupWaits tells whether the role only looks on and others sign before an ad-hoc group that it is a member of.
+func (at spot) groupWaits(tx *db.Tx) (bool, error) {
+	if at.role.State != viewer {
+		return false, nil
+	}
+	n, err := db.One[int](tx, `select count(*) from adhoc_members m join roles g on g.id = m.role_id
+		where m.member_id = $1 and g.state = 'open' and exists (select 1 from roles r where r.package_id = g.package_id
+			and r.state = 'open' and r.sequence > 0 and r.sequence < g.sequence)`, at.role.ID)
+	return n > 0, err
+}
+
+func waiting() error {
+	return errs.New(errs.Conflict, "role.waiting", "Others sign first. You get a message when it is your turn.")
 }
 
 // heldBy is the refusal that names the holder (rule 2).

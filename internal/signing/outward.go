@@ -131,7 +131,8 @@ func trail(tx *db.Tx, pkg string) (out []audit.Record, err error) {
 
 // Status is the signing status of a package, or of one signer or document of it
 // (Conga Sign, signing status). Empty strings mean all. Of one signer on one document, what he accepted is completed,
-// though it is signed only with the rest.
+// though it is signed only with the rest. Of no document in particular, nobody is through who must attach a file still, or
+// has only files to attach and has not handed them in.
 func (s *Signing) Status(ctx context.Context, p authz.Principal, id, signer, doc string) (string, error) {
 	pkg, err := s.Get(ctx, p, id)
 	switch {
@@ -151,7 +152,9 @@ func (s *Signing) Status(ctx context.Context, p authz.Principal, id, signer, doc
 	if len(roles) == 0 {
 		return "", orUnknown(db.ErrNone, "role", signer)
 	}
-	found, pending := doc == "", false
+	found, pending := doc == "", doc == "" && slices.ContainsFunc(pkg.Roles, func(r Role) bool {
+		return roles[r.OuterID] && pkg.owesFiles(r)
+	})
 	for _, d := range pkg.Documents {
 		if doc != "" && d.OuterID != doc {
 			continue
@@ -169,6 +172,20 @@ func (s *Signing) Status(ctx context.Context, p authz.Principal, id, signer, doc
 		return "SIGNING_PENDING", nil
 	}
 	return "SIGNING_COMPLETED", nil
+}
+
+// owesFiles tells that a role which has not signed must attach a file still, or has nothing to do but to attach and hand in.
+func (p Package) owesFiles(r Role) bool {
+	if !r.Signed.IsZero() || len(r.Attachments) == 0 {
+		return false
+	}
+	signs := slices.ContainsFunc(p.Documents, func(d Document) bool {
+		return slices.ContainsFunc(d.Approvals, func(a Approval) bool { return a.Role == r.OuterID && !a.Disabled })
+	})
+	if !signs {
+		return r.Kind != Owner // who signs nothing in his own package only looks on
+	}
+	return slices.ContainsFunc(r.Attachments, func(a Attachment) bool { return a.Required && a.Status != AttachmentComplete })
 }
 
 // SigningURL makes a link to sign for a role, by its outer id or its signer's. For a group it is

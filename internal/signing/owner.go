@@ -28,9 +28,13 @@ func owns(tx *db.Tx, p authz.Principal, pkg packageRow) (bool, error) {
 func ownersOnly(tx *db.Tx, p authz.Principal, pkg packageRow) error {
 	ok, err := owns(tx, p, pkg)
 	if err == nil && !ok {
-		err = errs.New(errs.Denied, "package.not_owner", "Only the package's owner and the managers of his account may do that.")
+		err = notOwner()
 	}
 	return err
+}
+
+func notOwner() error {
+	return errs.New(errs.Denied, "package.not_owner", "Only the package's owner and the managers of his account may do that.")
 }
 
 // ownersOr is ownersOnly where the caller's own user may do it for himself: he is one of these persons.

@@ -283,12 +283,13 @@ func (s *Signing) PagePNG(ctx context.Context, p authz.Principal, pkg, doc strin
 	return png, nil
 }
 
-// Notes tells of every document of a package what was repaired or removed at its upload.
+// Notes tells of every document of a package what was repaired or removed at its upload. It is for the answer to whoever
+// has just made the package: that he may not see it later, because it is another sender's own, does not count.
 func (s *Signing) Notes(ctx context.Context, p authz.Principal, pkg string) (notes []string, err error) {
 	err = s.read(ctx, func(tx *db.Tx) error {
-		row, err := ofAccount(tx, p, pkg)
+		row, err := db.One[packageRow](tx, `select * from packages where outer_id = $1 and account_id = $2`, pkg, p.Account)
 		if err != nil {
-			return err
+			return orUnknown(err, "package", pkg)
 		}
 		docs, err := db.All[documentRow](tx, `select * from documents where package_id = $1 and notes <> 'null' and notes <> '[]' order by position, id`, row.ID)
 		for _, d := range docs {

@@ -160,7 +160,7 @@ func (s *Signing) RemoveRole(ctx context.Context, p authz.Principal, pkg, id str
 // ChangeRoles changes roles: all of it while the package is a draft; while it is being signed who an unsigned role's
 // person is (by the owner, or where the role says reassign), what is stored only, and whether what was attached is
 // accepted. Refusals: Invalid "package.not_draft", "package.finished", "role.repeated"; Denied "role.reassign"; Conflict
-// "role.signed"; and those of a new role.
+// "role.signed", "role.viewer"; and those of a new role.
 func (s *Signing) ChangeRoles(ctx context.Context, p authz.Principal, pkg string, edits ...RoleEdit) (out Package, err error) {
 	var blobs []string
 	err = s.write(ctx, func(tx *db.Tx) error {
@@ -388,10 +388,14 @@ func (r roleRow) otherSigner(before roleRow) bool {
 		r.Phone != before.Phone || r.Language != before.Language)
 }
 
-// mayBecome refuses a change of who signs: of a role that has signed (Conflict "role.signed"), and by others than the
+// mayBecome refuses a change of who signs: of a role that has signed (Conflict "role.signed") or only looks on (Conflict
+// "role.viewer"), and by others than the
 // package's owner where the role does not say reassign, which he alone decides (Denied "role.reassign").
 func (r roleRow) mayBecome(tx *db.Tx, p authz.Principal, pkg packageRow, next roleRow) error {
 	other := next.otherSigner(r)
+	if other && r.State == viewer {
+		return errs.New(errs.Conflict, "role.viewer", "This role only looks on; who looks on changes while the package is a draft.")
+	}
 	if other && r.State != open {
 		return errs.New(errs.Conflict, "role.signed", "This role has signed; who signed does not change.")
 	}

@@ -175,7 +175,10 @@ func (at spot) signApprovals(tx *db.Tx, in Submission) error {
 		return err
 	}
 	for _, a := range rows {
-		if _, err := tx.Exec(`update approvals set signed_ms = clock_ms(), accepted_ms = coalesce(accepted_ms, clock_ms()) where id = $1`, a.ID); err != nil {
+		// What another member accepted before is not his who signs.
+		if _, err := tx.Exec(`update approvals set signed_ms = clock_ms(), accepted_by = $2,
+				accepted_ms = case when accepted_by = $2 and accepted_ms is not null then accepted_ms else clock_ms() end where id = $1`,
+			a.ID, at.me.ID); err != nil {
 			return err
 		}
 	}

@@ -93,6 +93,9 @@ func (at spot) phase(tx *db.Tx, st *Standing, names map[string]string) (err erro
 	default:
 		st.Phase = phaseFree
 		waits, err := at.othersFirst(tx)
+		if err == nil && !waits {
+			waits, err = at.groupWaits(tx)
+		}
 		if err != nil {
 			return err
 		}

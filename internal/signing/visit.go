@@ -26,6 +26,7 @@ type spot struct {
 	client  string          // the program that acts for him, of how byAPI and authn.BySession
 	browser string          // the browser's cookie; empty by API
 	user    *directory.User // who the visitor is as a user, as he was read; nil: he is none
+	sender  *audit.Actor    // who acts for the package's owner on a role's behalf; there is no visitor then
 	now     time.Time       // of the database when the role and package were read
 }
 
@@ -47,6 +48,9 @@ func (r roleRow) isGroup() bool { return r.Kind == Group || r.Kind == AdHoc }
 
 // actor is the visitor as the audit log names him and as others will always see him: by the address shown now.
 func (at spot) actor() audit.Actor {
+	if at.sender != nil {
+		return *at.sender
+	}
 	return audit.Person(deref(at.me.UserID), at.me.Name, at.shown, at.group(), at.identified())
 }
 

@@ -81,15 +81,17 @@ func (r deliveryRow) delivery() Delivery {
 func (w *Webhook) SendAgain(ctx context.Context, p authz.Principal, id string) (n int, err error) {
 	err = w.DB.Write(ctx, func(tx *db.Tx) error {
 		n = 0
-		lanes, err := db.All[string](tx, `update lanes set touched_ms = clock_ms(),
-				due_ms = case when held and due_ms > clock_ms() then due_ms else clock_ms() end
-			where callback_id in (select id from callbacks where account_id = $1 and url <> '')
-				and exists (select 1 from deliveries d where d.lane_id = lanes.id and ($2 = '' or d.id = $2)
-					and (d.state = 'failed' or d.state = 'waiting' and d.last_error <> '')) returning id`, p.Account, innerID(id))
+		lanes, err := lanesInOrder(tx, `callback_id in (select id from callbacks where account_id = $1 and url <> '')
+			and exists (select 1 from deliveries d where d.lane_id = lanes.id and ($2 = '' or d.id = $2)
+				and (d.state = 'failed' or d.state = 'waiting' and d.last_error <> ''))`, p.Account, innerID(id))
 		if err != nil {
 			return err
 		}
 		for _, lane := range lanes {
+			if _, err := tx.Exec(`update lanes set touched_ms = clock_ms(),
+				due_ms = case when held and due_ms > clock_ms() then due_ms else clock_ms() end where id = $1`, lane); err != nil {
+				return err
+			}
 			changed, err := tx.Exec(`update deliveries set state = 'waiting', ended_ms = null, since_ms = clock_ms(), tries = 0,
 					generation = (select c.generation from callbacks c join lanes l on l.callback_id = c.id where l.id = $1)
 				where lane_id = $1 and ($2 = '' or id = $2) and (state = 'failed' or state = 'waiting' and last_error <> '')`, lane, innerID(id))

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -171,8 +172,9 @@ func (w *Webhook) open(c callback) (out credential, err error) {
 }
 
 // Register puts a registration in the place of the one of its origin; with an empty URL it
-// switches the callback off. What waits for an address is never sent to a later one by
-// itself: it is given up, and SendAgain sends it. The secret that signs calls stays.
+// switches the callback off. What waits for a receiver, a scheme, host and port, is never sent to a later one by
+// itself: it is given up, and SendAgain sends it. Another path or query of the same receiver gets what waits. The secret
+// that signs calls stays.
 // Errors: Invalid "callback.url", "callback.origin", "callback.event", "callback.credential",
 // "callback.style", "callback.too_many"; Denied "account.not_manager", "user.inactive".
 func (w *Webhook) Register(ctx context.Context, p authz.Principal, r Registration) error {
@@ -192,14 +194,18 @@ func (w *Webhook) Register(ctx context.Context, p authz.Principal, r Registratio
 		if err := directory.MayManage(tx, p); err != nil {
 			return err
 		}
+		moved, err := moves(tx, p.Account, r)
+		if err != nil {
+			return err
+		}
 		row, err := db.One[callback](tx, `insert into callbacks (`+columns+`)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, null, 0, clock_ms(), clock_ms(), $10, 0, 0)
 			on conflict (account_id, origin) do update set url = excluded.url, host = excluded.host, style = excluded.style,
 				credential = excluded.credential, events = excluded.events, updated_ms = excluded.updated_ms,
-				generation = callbacks.generation + case when callbacks.url = excluded.url then 0 else 1 end,
+				generation = callbacks.generation + $11,
 				registrant = excluded.registrant returning `+columns,
 			secret.NewID(), p.Account, r.Origin, r.URL, host, r.Style, w.Box.Seal(purpose(p.Account, r.Origin, "credential"), plain),
-			events, w.Box.Seal(purpose(p.Account, r.Origin, "secret"), []byte(newSecret())), p.User)
+			events, w.Box.Seal(purpose(p.Account, r.Origin, "secret"), []byte(newSecret())), p.User, moved)
 		if err != nil {
 			return err
 		}
@@ -217,6 +223,28 @@ func (w *Webhook) Register(ctx context.Context, p authz.Principal, r Registratio
 	})
 }
 
+// moves locks what a registration takes the place of and tells by 1 that it is at another receiver, by 0 that it is not.
+func moves(tx *db.Tx, account string, next Registration) (int, error) {
+	was, err := db.One[string](tx, `update callbacks set updated_ms = clock_ms() where account_id = $1 and origin = $2 returning url`,
+		account, next.Origin)
+	if errors.Is(err, db.ErrNone) {
+		return 1, nil // if another registration is faster, its receiver is not known to be this one
+	}
+	if err == nil && at(was) == at(next.URL) {
+		return 0, nil
+	}
+	return 1, err
+}
+
+// at is whom a URL reaches: its scheme, host and port. Of none it is empty.
+func at(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+}
+
 // bounded refuses (Invalid "callback.too_many") one connector more than an account has. Those that are switched off do
 // not count.
 func bounded(tx *db.Tx, account string) error {
@@ -232,18 +260,47 @@ func bounded(tx *db.Tx, account string) error {
 	return err
 }
 
-// giveUpFormer ends what waits for an address that the callback has no more.
+// giveUpFormer ends what waits for an address that the callback has no more, lane by lane in the order in which acts lock
+// several of them.
 func giveUpFormer(tx *db.Tx, now callback) error {
-	const former = `lane_id = lanes.id and state = 'waiting' and generation`
-	if _, err := tx.Exec(`update lanes set held = false, claim = claim + 1,
-			due_ms = case when exists (select 1 from deliveries where `+former+` = $2) then clock_ms() else null end
-		where callback_id = $1 and exists (select 1 from deliveries where `+former+` < $2)`, now.ID, now.Generation); err != nil {
+	lanes, err := lanesInOrder(tx, `callback_id = $1 and exists (select 1 from deliveries where lane_id = lanes.id
+		and state = 'waiting' and generation < $2)`, now.ID, now.Generation)
+	if err != nil {
 		return err
 	}
-	_, err := tx.Exec(`update deliveries set state = 'failed', ended_ms = clock_ms(), last_error = $3
-		where state = 'waiting' and generation < $2 and lane_id in (select id from lanes where callback_id = $1)`,
-		now.ID, now.Generation, now.whyFormer())
-	return err
+	for _, lane := range lanes {
+		if err := giveUpLane(tx, now, lane); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// giveUpLane is giveUpFormer of one lane.
+func giveUpLane(tx *db.Tx, now callback, lane string) error {
+	const former = `lane_id = lanes.id and state = 'waiting' and generation`
+	if err := tx.Later(`update lanes set held = false, claim = claim + 1,
+			due_ms = case when exists (select 1 from deliveries where `+former+` = $2) then clock_ms() else null end
+		where id = $1 and exists (select 1 from deliveries where `+former+` < $2)`, lane, now.Generation); err != nil {
+		return err
+	}
+	return tx.Later(`update deliveries set state = 'failed', ended_ms = clock_ms(), last_error = $3
+		where state = 'waiting' and generation < $2 and lane_id = $1`, lane, now.Generation, now.whyFormer())
+}
+
+// lanesInOrder are the ids of the lanes that a condition names, in the order of their callbacks and packages: whoever
+// locks several of them does so in that order (see raiseAll), which is bytes' and no database's.
+func lanesInOrder(tx *db.Tx, condition string, args ...any) ([]string, error) {
+	type lane struct{ ID, CallbackID, Package string }
+	lanes, err := db.All[lane](tx, `select id, callback_id, package from lanes where `+condition, args...)
+	slices.SortFunc(lanes, func(a, b lane) int {
+		return cmp.Or(strings.Compare(a.CallbackID, b.CallbackID), strings.Compare(a.Package, b.Package))
+	})
+	ids := make([]string, len(lanes))
+	for i, l := range lanes {
+		ids[i] = l.ID
+	}
+	return ids, err
 }
 
 // whyFormer is what is noted of a delivery for an earlier address.

@@ -151,7 +151,7 @@ func (w *Webhook) claim(ctx context.Context, r receiver, lane string) (j job, ok
 			return err
 		}
 		if ok = j.Generation == j.To.Generation; !ok { // its act was committed after the address had changed
-			return giveUpFormer(tx, j.To)
+			return giveUpLane(tx, j.To, lane) // this one alone: whoever gives up the others locks them in another order
 		}
 		return nil
 	})
@@ -207,6 +207,11 @@ func (w *Webhook) secrets(c callback, nowMs int64) (out []string, err error) {
 func (w *Webhook) note(ctx context.Context, j job, status int, cause error) (err error) {
 	wait, stop := w.tick(pollEvery)
 	defer stop()
+	if cause == nil && j.Tries > 1 {
+		if err := w.DB.Write(ctx, func(tx *db.Tx) error { return hurry(tx, j.To.ID) }); err != nil {
+			w.Log.Warn("callbacks: what waits is tried later", "callback", j.To.ID, "err", err)
+		}
+	}
 	for range 20 {
 		if err = w.DB.Write(ctx, func(tx *db.Tx) error { return w.ended(tx, j, status, cause) }); err == nil {
 			return nil
@@ -226,11 +231,6 @@ func (w *Webhook) ended(tx *db.Tx, j job, status int, cause error) error {
 	if cause == nil {
 		_, err = tx.Exec(`update deliveries set state = 'delivered', ended_ms = clock_ms(), status = $2, last_error = ''
 			where id = $1 and state = 'waiting'`, j.ID, status)
-		if err == nil && j.Tries > 1 {
-			// The receiver is back: what failed before need not wait any longer.
-			_, err = tx.Exec(`update lanes set due_ms = clock_ms() where callback_id = $1 and due_ms > clock_ms() and not held and id <> $2`,
-				j.To.ID, j.Lane)
-		}
 	} else if mine == 1 {
 		return w.failed(tx, j, status, cause)
 	}
@@ -238,6 +238,16 @@ func (w *Webhook) ended(tx *db.Tx, j job, status int, cause error) error {
 		return err
 	}
 	return quiet(tx, j.Lane, j.Claim)
+}
+
+// hurry has what failed before wait no longer: the receiver is back. It is an act of its own, for it locks many lanes;
+// before the outcome is noted, so that the receiver's lanes are never all quiet in between.
+func hurry(tx *db.Tx, callback string) error {
+	lanes, err := lanesInOrder(tx, `callback_id = $1 and due_ms > clock_ms() and not held`, callback)
+	for i := 0; i < len(lanes) && err == nil; i++ {
+		err = tx.Later(`update lanes set due_ms = clock_ms() where id = $1 and due_ms > clock_ms() and not held`, lanes[i])
+	}
+	return err
 }
 
 // failed keeps the error and waits, or after the last try gives the delivery up.

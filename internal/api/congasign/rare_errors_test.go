@@ -172,6 +172,13 @@ var rareRefusals = []refusal{
 				{"id":"a2","role":"board","fields":[`+signatureField+`]}]}]}`).Want(200).Text("id")
 		return s.session(one, "s2").Post(one+"/documents/signConfirm", `{"id":"d1"}`)
 	}},
+	{"sign as who only looks on", func(s *stack) apitest.Answer {
+		one := s.lookedOn()
+		return s.session(one, "s2").Post(one+"/documents/signConfirm", `{"id":"d1"}`)
+	}},
+	{"who only looks on changed while others sign", func(s *stack) apitest.Answer {
+		return s.Put(s.lookedOn()+"/roles/r2", `{"signers":[{"id":"s2","email":"other@example.com","firstName":"Bob"}]}`)
+	}},
 	{"sign by a program what members prove for themselves", func(s *stack) apitest.Answer {
 		must := func(settings directory.Settings) {
 			if err := s.dir.SetAccount(s.T.Context(), s.account.OuterID, settings, nil); err != nil {
@@ -190,4 +197,14 @@ var rareRefusals = []refusal{
 		s.Post(one, `{"status":"LOCKED"}`)
 		return s.as(key).Post("/api/groups", `{"name":"Mine"}`)
 	}},
+}
+
+// lookedOn makes and sends a package that one signs and another only looks at.
+func (s *stack) lookedOn() string {
+	s.T.Helper()
+	return "/api/packages/" + s.Post("/api/packages", `{"name":"Looked on","status":"SENT","roles":[
+		{"id":"r1","signers":[{"id":"s1","email":"ann@example.com","firstName":"Ann"}]},
+		{"id":"r2","signers":[{"id":"s2","email":"bob@example.com","firstName":"Bob"}]}],
+		"documents":[{"id":"d1","name":"Contract","base64Content":"`+base64Paper()+`","approvals":[
+			{"id":"a1","role":"r1","fields":[`+signatureField+`]}]}]}`).Want(200).Text("id")
 }

@@ -126,6 +126,10 @@ func testPackageSender(t *testing.T, s *stack) {
 			t.Errorf("%s: %s", sender, got.Body)
 		}
 	}
+	// What only she sees: its maker is told its id, and no more.
+	id := s.Post("/api/packages", `{"name":"Hers","visibility":"SENDER","sender":{"id":"`+mary+`"},
+		"documents":[{"id":"d1","name":"D","base64Content":"`+base64Paper()+`"}]}`).Want(200).Text("id")
+	wantKey(t, s.Get("/api/packages/"+id), 404, "error.notFound.package.unknown")
 	before := s.count("/api/packages")
 	wantKey(t, s.Post("/api/packages", `{"name":"x","sender":{"email":"nobody@example.com"}}`), 400, "error.validation.package.senderUnknown")
 	regular := s.john()
@@ -133,7 +137,7 @@ func testPackageSender(t *testing.T, s *stack) {
 	if now := s.count("/api/packages"); now != before {
 		t.Errorf("%v packages, then %v", before, now)
 	}
-	id := regular.Post("/api/packages", `{"name":"Own","sender":{"email":"signer1@example.com","firstName":"Rob","title":"Chief"},
+	id = regular.Post("/api/packages", `{"name":"Own","sender":{"email":"signer1@example.com","firstName":"Rob","title":"Chief"},
 		"roles":[{"id":"own","signers":[{"id":"own","email":"signer1@example.com","firstName":"John","lastName":"Smith"}]}]}`).Want(200).Text("id")
 	got := s.Get("/api/packages/" + id).Want(200)
 	if got.Text("roles.0.id") != "own" || got.Text("roles.0.signers.0.title") != "Chief" || got.Text("roles.0.signers.0.firstName") != "Rob" ||
