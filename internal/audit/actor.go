@@ -20,6 +20,8 @@ type Actor struct {
 	Kind string
 	// Client and User are internal ids; either may be empty.
 	Client, User string
+	// Through is the internal id of the API user who acted as User; empty: User himself did.
+	Through string
 	// Name and Email of the person; personal data.
 	Name, Email string
 	// Group is the name of the group the person acted for.
@@ -40,7 +42,7 @@ func By(p authz.Principal) Actor {
 	case p.Client != "":
 		kind = KindClient
 	}
-	return Actor{Kind: kind, Client: p.Client, User: cmp.Or(p.By, p.User)}
+	return Actor{Kind: kind, Client: p.Client, User: cmp.Or(p.By, p.User), Through: p.For}
 }
 
 // Person is somebody in a browser. user may be empty, group is empty for a single

@@ -35,6 +35,8 @@ type leafActor struct {
 	Client string `json:"client,omitempty"`
 	User   string `json:"user,omitempty"`
 	Group  string `json:"group,omitempty"`
+	// Through is the API user who acted as User.
+	Through string `json:"through,omitempty"`
 }
 
 // personal is what lies beside a leaf.
@@ -50,7 +52,7 @@ type personal struct {
 func leafOf(r Record, commitment string) leaf {
 	a := r.Actor
 	return leaf{ID: r.ID, At: r.At.UnixMilli(), Type: r.Type, Account: r.Account, Package: r.Package, Role: r.Role,
-		Document: r.Document, Actor: leafActor{a.Kind, a.Client, a.User, a.Group}, Refused: r.Refused,
+		Document: r.Document, Actor: leafActor{a.Kind, a.Client, a.User, a.Group, a.Through}, Refused: r.Refused,
 		Detail: r.Detail, Request: r.Origin.RequestID, Personal: commitment}
 }
 
@@ -63,7 +65,7 @@ func personalOf(r Record) personal {
 func (l leaf) record(p personal) Record {
 	return Record{ID: l.ID, At: time.UnixMilli(l.At).UTC(), Event: Event{
 		Type: l.Type, Account: l.Account, Package: l.Package, Role: l.Role, Document: l.Document,
-		Actor: Actor{Kind: l.Actor.Kind, Client: l.Actor.Client, User: l.Actor.User,
+		Actor: Actor{Kind: l.Actor.Kind, Client: l.Actor.Client, User: l.Actor.User, Through: l.Actor.Through,
 			Name: p.Name, Email: p.Email, Group: l.Actor.Group, Identified: p.Identified},
 		Refused: l.Refused, Detail: maps.Clone(l.Detail), Personal: p.More,
 	}, Origin: Origin{IP: p.IP, UserAgent: p.UserAgent, RequestID: l.Request}}

@@ -20,7 +20,8 @@
 //
 // # What it does not do
 //
-// It does not know what events mean and checks no tenancy: whoever reads the
-// events of a package has made sure that the caller may. It gives no index in
+// It does not know what events mean. Of the events of a package it checks no
+// tenancy: whoever reads them has made sure that the caller may; a search (Log)
+// is for who holds the right to it, in his own account. It gives no index in
 // the log yet; seq is null until a sequencer does.
 package audit

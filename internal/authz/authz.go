@@ -24,6 +24,16 @@ const (
 	Sign Right = "sign"
 	// SignOwn: sign as the one signer of one package whom a signer session is for, and see what he may see.
 	SignOwn Right = "sign.own"
+	// ReadAccess: see who has which permission.
+	ReadAccess Right = "access.read"
+	// IntelAgree: create users and see those that IntelAgree knows.
+	IntelAgree Right = "intelagree.users"
+	// Impersonate: act as another user of the account; both must be allowed what is done.
+	Impersonate Right = "impersonate"
+	// ReadAudit: read the account's audit events.
+	ReadAudit Right = "audit.read"
+	// Administer: manage the account one names without being a user of it, as its partner's administrator does.
+	Administer Right = "account.administer"
 	// Operate: everything on this server.
 	Operate Right = "operator"
 )
@@ -39,6 +49,8 @@ const (
 	Technical Kind = "technical"
 	// Delegated acts as one user by a token that a technical account exchanged for him.
 	Delegated Kind = "delegated"
+	// Staff is a person of the console who is no user: an operator, or one of a partner's organisation.
+	Staff Kind = "staff"
 	// Signer acts as one signer of one package, by a session that the sender's application made for him.
 	Signer Kind = "signer"
 )
@@ -61,7 +73,12 @@ type Principal struct {
 	// Invitee, and User of who is no user of the account, are empty. Client is the client that made the session.
 	Role, Invitee string
 	// By is the internal id of the user who acts in the place of User, whose packages they become; empty: User himself.
+	// Of kind Staff it is who acts, and User is empty.
 	By string
+	// For is the internal id of the API user who acts as User, which is then the one he impersonates; empty: nobody is.
+	For string
+	// Credential is the id of the credential that calls are counted by: an access token or a client.
+	Credential string
 	// Session is the internal id of the session that an application made; empty for who brings credentials of his own.
 	Session string
 	// Stands is authn's own note on the credential of a Member; it tells nobody else anything.
