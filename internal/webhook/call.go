@@ -40,7 +40,7 @@ const tolerance = 5 * time.Minute
 func (w *Webhook) newClient(resolver *net.Resolver) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext: w.gate.dial(resolver), Proxy: nil, DisableCompression: true, MaxResponseHeaderBytes: maxHeaders,
+			DialContext: w.gate.Dial(resolver, connectWithin), Proxy: nil, DisableCompression: true, MaxResponseHeaderBytes: maxHeaders,
 			TLSHandshakeTimeout: connectWithin, MaxIdleConnsPerHost: perHost, IdleConnTimeout: time.Minute,
 			ReadBufferSize: maxAnswer,
 		},

@@ -36,6 +36,9 @@ type deliveryRow struct {
 	LastError                                         string
 }
 
+const deliveryColumns = `d.id, c.account_id, c.origin, c.host, l.package, d.name, d.state, d.raised_ms, d.ended_ms, l.due_ms,
+	d.tries, d.status, d.last_error from deliveries d join lanes l on l.id = d.lane_id join callbacks c on c.id = l.callback_id`
+
 // listed is how many deliveries a list has at most.
 const listed = 1000
 
@@ -49,9 +52,7 @@ func (w *Webhook) Deliveries(ctx context.Context, account, state string) (out []
 		return nil, errs.New(errs.Invalid, "callback.state", "A delivery is waiting, delivered or failed.").On("state")
 	}
 	err = w.DB.Read(ctx, func(tx *db.Tx) error {
-		rows, err := db.All[deliveryRow](tx, `select d.id, c.account_id, c.origin, c.host, l.package, d.name, d.state, d.raised_ms, d.ended_ms,
-				l.due_ms, d.tries, d.status, d.last_error
-			from deliveries d join lanes l on l.id = d.lane_id join callbacks c on c.id = l.callback_id
+		rows, err := db.All[deliveryRow](tx, `select `+deliveryColumns+`
 			where ($1 = '' or c.account_id = $1) and (d.state = $2 or $2 = '' and (d.state = 'failed' or d.state = 'waiting' and d.last_error <> ''))
 			order by d.id limit $3`, account, state, listed)
 		for _, r := range rows {

@@ -8,6 +8,7 @@ import (
 
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/mail"
+	"countersign.dev/internal/outward"
 	"countersign.dev/internal/secret"
 )
 
@@ -29,7 +30,7 @@ type Config struct {
 type Webhook struct {
 	Config
 	client *http.Client
-	gate   gate
+	gate   outward.Gate
 	slots  slots
 	within time.Duration // callWithin
 	look   chan struct{} // there may be something to deliver
@@ -42,7 +43,7 @@ func New(c Config) (*Webhook, error) {
 	if c.Product == "" {
 		c.Product = "Countersign"
 	}
-	g, err := newGate(c.Allow)
+	g, err := outward.New("callback.address", c.Allow)
 	if err != nil {
 		return nil, err
 	}

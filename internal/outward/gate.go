@@ -1,4 +1,4 @@
-package webhook
+package outward
 
 import (
 	"context"
@@ -8,19 +8,22 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"countersign.dev/internal/errs"
 )
 
-// gate decides whom we may call. It looks at the address that is about to be dialled, after
-// names were resolved, so it does not matter how an address was written or what a name
-// resolved to when somebody else asked.
-type gate struct {
+// Gate decides whom we may call. The zero Gate lets through to the internet alone.
+type Gate struct {
+	what  string         // the refusal's name
 	hosts []string       // allowed by name
 	nets  []netip.Prefix // allowed by address
 }
 
-func newGate(allow []string) (g gate, err error) {
+// New makes a gate through which the operator's hosts, addresses and networks can be reached although they lie inside.
+// what names its refusals. It is an error when an entry is none of the three.
+func New(what string, allow []string) (g Gate, err error) {
+	g.what = what
 	for _, entry := range allow {
 		text := strings.ToLower(strings.TrimSpace(entry))
 		if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
@@ -36,7 +39,7 @@ func newGate(allow []string) (g gate, err error) {
 	return g, nil
 }
 
-// inside are the networks that no callback may reach (IANA, Special-Purpose Address
+// inside are the networks that no call may reach (IANA, Special-Purpose Address
 // Registries), and two addresses of clouds' metadata outside of those.
 var inside = networks(
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
@@ -85,16 +88,16 @@ func isatap(ip netip.Addr) bool {
 // port tells whether a port may be called: those of the web, and those that anybody may listen on.
 func port(n uint16) bool { return n == 80 || n == 443 || n >= 1024 }
 
-// check refuses (Denied "callback.address") an address that a callback may not reach.
-func (g gate) check(at netip.AddrPort) error {
+// Check refuses (Denied) an address that may not be called.
+func (g Gate) Check(at netip.AddrPort) error {
 	ip := at.Addr().Unmap()
 	switch {
 	case within(ip, g.nets):
 		return nil
 	case !outside(ip) || ours(ip):
-		return errs.New(errs.Denied, "callback.address", "The address %s is not on the internet: the operator of this server has to allow it.", ip)
+		return g.refusal("The address %s is not on the internet: the operator of this server has to allow it.", ip)
 	case !port(at.Port()):
-		return errs.New(errs.Denied, "callback.address", "The port %d is not one for callbacks: 80, 443, or 1024 and above.", at.Port())
+		return g.refusal("The port %d is not one to call: 80, 443, or 1024 and above.", at.Port())
 	}
 	return nil
 }
@@ -116,20 +119,24 @@ func ours(ip netip.Addr) bool {
 	})
 }
 
-// named tells whether the operator allows a host by its name.
-func (g gate) named(host string) bool {
+func (g Gate) refusal(detail string, args ...any) *errs.Error {
+	return errs.New(errs.Denied, g.what, detail, args...)
+}
+
+// Named tells whether the operator allows a host by its name.
+func (g Gate) Named(host string) bool {
 	return slices.Contains(g.hosts, strings.TrimSuffix(strings.ToLower(host), "."))
 }
 
-// dial connects through the gate.
-func (g gate) dial(resolver *net.Resolver) func(ctx context.Context, network, address string) (net.Conn, error) {
+// Dial connects through the gate, within a time; nil is the system's resolver.
+func (g Gate) Dial(resolver *net.Resolver, within time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		d := net.Dialer{Timeout: connectWithin, Resolver: resolver, Control: g.control}
+		d := net.Dialer{Timeout: within, Resolver: resolver, Control: g.control}
 		host, _, err := net.SplitHostPort(address)
 		if err != nil {
 			return nil, err
 		}
-		if g.named(host) {
+		if g.Named(host) {
 			d.Control = nil
 		}
 		return d.DialContext(ctx, network, address)
@@ -137,10 +144,10 @@ func (g gate) dial(resolver *net.Resolver) func(ctx context.Context, network, ad
 }
 
 // control is called with each address a dialer is about to connect to.
-func (g gate) control(network, address string, _ syscall.RawConn) error {
+func (g Gate) control(network, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || network != "tcp4" && network != "tcp6" {
-		return errs.New(errs.Denied, "callback.address", "This is no address to call.").Because(err)
+		return g.refusal("This is no address to call.").Because(err)
 	}
-	return g.check(at)
+	return g.Check(at)
 }
