@@ -122,6 +122,10 @@ type NewAccount struct {
 // CreateAccount makes an account. It is the operator's act. Invalid
 // "name.malformed", or "name.missing" when the account has none.
 func (d *Directory) CreateAccount(ctx context.Context, in NewAccount) (a Account, err error) {
+	return d.createAccount(ctx, byCommand, in)
+}
+
+func (d *Directory) createAccount(ctx context.Context, who asker, in NewAccount) (a Account, err error) {
 	if in.Name, err = required("name", in.Name); err != nil {
 		return Account{}, err
 	}
@@ -129,6 +133,10 @@ func (d *Directory) CreateAccount(ctx context.Context, in NewAccount) (a Account
 		return Account{}, err
 	}
 	err = d.db.Write(ctx, func(tx *db.Tx) error {
+		by, err := who(tx)
+		if err != nil {
+			return err
+		}
 		organisation, err := joinOrganisation(tx, in)
 		if err != nil {
 			return err
@@ -141,7 +149,7 @@ func (d *Directory) CreateAccount(ctx context.Context, in NewAccount) (a Account
 		if a, err = AccountByID(tx, id); err != nil {
 			return err
 		}
-		_, err = audit.Append(tx, audit.Event{Type: "account.created", Account: a.ID, Actor: operator})
+		_, err = audit.Append(tx, audit.Event{Type: "account.created", Account: a.ID, Actor: by})
 		return err
 	})
 	return a, err

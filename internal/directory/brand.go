@@ -117,14 +117,14 @@ func (l logo) store(tx *db.Tx) error {
 }
 
 // give makes the image the account's own.
-func (l logo) give(tx *db.Tx, account string) error {
+func (l logo) give(tx *db.Tx, by audit.Actor, account string) error {
 	if err := l.store(tx); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(`update accounts set logo = $2, updated_ms = clock_ms() where id = $1`, account, l.digest); err != nil {
 		return err
 	}
-	_, err := audit.Append(tx, audit.Event{Type: "account.logo_changed", Account: account, Actor: operator,
+	_, err := audit.Append(tx, audit.Event{Type: "account.logo_changed", Account: account, Actor: by,
 		Detail: map[string]string{"logo": l.digest}})
 	return err
 }

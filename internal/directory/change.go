@@ -57,7 +57,11 @@ func ChangeUser(tx *db.Tx, user string, c UserChange) (User, error) {
 			return User{}, err
 		}
 	}
-	return UserByID(tx, user)
+	is, err := UserByID(tx, user)
+	if err == nil {
+		err = recount(tx, was, is)
+	}
+	return is, err
 }
 
 // changed is what the user would be, as input that is still to be cleaned.
@@ -215,6 +219,9 @@ func changeLife(tx *db.Tx, was, next User, store func(*db.Tx, User) error) (err 
 		return err
 	}
 	if err = store(tx, next); err != nil {
+		return err
+	}
+	if err = recount(tx, was, next); err != nil {
 		return err
 	}
 	if next.Status != Inactive {

@@ -24,10 +24,18 @@ const byTheOperator = "operator"
 // their own clients alone. Nothing happens when it is so already. It is the operator's act. NotFound "partner.unknown"; Invalid
 // "partner.status".
 func (d *Directory) SetPartnerStatus(ctx context.Context, outerID string, s PartnerStatus) (out Partner, err error) {
+	return d.setPartnerStatus(ctx, byCommand, outerID, s)
+}
+
+func (d *Directory) setPartnerStatus(ctx context.Context, who asker, outerID string, s PartnerStatus) (out Partner, err error) {
 	if s != PartnerActive && s != PartnerInactive {
 		return Partner{}, errs.New(errs.Invalid, "partner.status", "A partner is ACTIVE or INACTIVE.").On("status")
 	}
 	err = d.db.Write(ctx, func(tx *db.Tx) error {
+		by, err := who(tx)
+		if err != nil {
+			return err
+		}
 		if out, err = onePartner(tx, `where p.outer_id = $1`, outerID); err != nil {
 			return err
 		}
@@ -43,7 +51,7 @@ func (d *Directory) SetPartnerStatus(ctx context.Context, outerID string, s Part
 				return err
 			}
 		}
-		if err = recordPartner(tx, event, operator, out.ID, map[string]string{}); err != nil {
+		if err = recordPartner(tx, event, by, out.ID, map[string]string{}); err != nil {
 			return err
 		}
 		out, err = onePartner(tx, `where p.outer_id = $1`, outerID)

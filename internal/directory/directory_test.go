@@ -141,10 +141,13 @@ type event struct {
 }
 
 // events reads the account's audit events, oldest first.
-func (h *house) events() (out []event) {
+func (h *house) events() []event { return h.eventsOf(h.home.ID) }
+
+// eventsOf are those of any account; "" are those of none.
+func (h *house) eventsOf(account string) (out []event) {
 	h.t.Helper()
 	err := h.db.Read(context.Background(), func(tx *db.Tx) error {
-		rows, err := db.All[[]byte](tx, `select canonical from audit_events where account = $1 order by id`, h.home.ID)
+		rows, err := db.All[[]byte](tx, `select canonical from audit_events where account = $1 order by id`, account)
 		for _, r := range rows {
 			var e event
 			err = errors.Join(err, json.Unmarshal(r, &e))

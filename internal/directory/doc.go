@@ -30,12 +30,22 @@
 // keeps its row, so that old packages can still name it, but neither members,
 // nor its name, nor its outer id.
 //
-// Taking away: locking and deactivating a user, deactivating a partner, or
-// raising any generation by Raise, writes only this room's rows. Those who cache
+// An account lists its users with what they are and have (Listed). How many there are, by status and licence, and a
+// version that grows with each change of the list are counted in parts, exactly, by the acts themselves: each calls
+// countNew, recount or Touch. A licence is a seat of a product: every sender has conga_sign. Other systems know a user
+// by business keys, each of which is one user's, and by an integer, which is given once.
+//
+// Staff are people who are no users: operators, and those of an organisation who run its partners' accounts. They
+// see what reachOf says and change what managing lets them, which each act asks in its transaction.
+//
+// Taking away: locking and deactivating a user, deactivating a partner or one of the
+// staff, or raising any generation by Raise, writes only this room's rows. Those who cache
 // what a user may do follow ChangedSince; those who act for a member call
 // HoldActiveMember first, which also keeps the member as he is until their
 // transaction ends. Rows are locked in the order partner, group, user,
-// membership, address, account, account's name, consumable, generation.
+// membership, address, account, account's name, consumable, number, business key,
+// generation, and last of all, by db.BeforeCommit, the counters of users in the
+// order of account and licence.
 //
 // What this room does not do: prove who somebody is (authn), say which routes a
 // client may call (authz), or know packages (signing). It sends the mails that

@@ -59,7 +59,11 @@ func canonicalMailDomain(s string) (string, error) {
 // the claim is answered as it is. It is the operator's act. NotFound
 // "organisation.unknown"; Invalid "domain.malformed".
 func (d *Directory) AddDomain(ctx context.Context, organisation, domain string) (Domain, error) {
-	return d.changeDomain(ctx, organisation, domain, func(*db.Tx, string, string) error { return nil })
+	return d.addDomain(ctx, named(organisation), domain)
+}
+
+func (d *Directory) addDomain(ctx context.Context, of owner, domain string) (Domain, error) {
+	return d.changeDomain(ctx, of, domain, func(*db.Tx, string, string, audit.Actor) error { return nil })
 }
 
 // VerifyDomain makes a claimed domain the organisation's own when its TXT record
@@ -68,11 +72,15 @@ func (d *Directory) AddDomain(ctx context.Context, organisation, domain string) 
 // "domain.unproven" without the record; Conflict "domain.taken" when another
 // organisation has proved it.
 func (d *Directory) VerifyDomain(ctx context.Context, r Resolver, organisation, domain string) (Domain, error) {
+	return d.verifyDomain(ctx, r, named(organisation), domain)
+}
+
+func (d *Directory) verifyDomain(ctx context.Context, r Resolver, of owner, domain string) (Domain, error) {
 	domain, err := canonicalMailDomain(domain)
 	if err != nil {
 		return Domain{}, err
 	}
-	claim, err := d.claimOf(ctx, organisation, domain)
+	claim, err := d.claimOf(ctx, of, domain)
 	if err != nil || !claim.Proven.IsZero() {
 		return claim, err
 	}
@@ -82,12 +90,12 @@ func (d *Directory) VerifyDomain(ctx context.Context, r Resolver, organisation, 
 	if !slices.Contains(records, claim.Record()) {
 		return Domain{}, errs.New(errs.Invalid, "domain.unproven", "%s has no TXT record %s.", domain, claim.Record()).On("domain").Because(err)
 	}
-	return d.changeDomain(ctx, organisation, domain, prove(byDNS))
+	return d.changeDomain(ctx, of, domain, prove(byDNS))
 }
 
-func (d *Directory) claimOf(ctx context.Context, organisation, domain string) (claim Domain, err error) {
+func (d *Directory) claimOf(ctx context.Context, of owner, domain string) (claim Domain, err error) {
 	err = d.db.Read(ctx, func(tx *db.Tx) error {
-		id, err := organisationByName(tx, organisation)
+		id, _, err := of(tx)
 		if err == nil {
 			claim, err = oneDomain(tx, id, domain)
 		}
@@ -100,7 +108,7 @@ func (d *Directory) claimOf(ctx context.Context, organisation, domain string) (c
 // claimed or not. NotFound "organisation.unknown"; Invalid "domain.malformed";
 // Conflict "domain.taken".
 func (d *Directory) VouchDomain(ctx context.Context, organisation, domain string) (Domain, error) {
-	return d.changeDomain(ctx, organisation, domain, prove(byOperator))
+	return d.changeDomain(ctx, named(organisation), domain, prove(byOperator))
 }
 
 // Domains lists an organisation's domains by name. NotFound "organisation.unknown".
@@ -116,19 +124,19 @@ func (d *Directory) Domains(ctx context.Context, organisation string) (list []Do
 }
 
 // changeDomain claims a domain unless it is claimed already, and does what more there is to do.
-func (d *Directory) changeDomain(ctx context.Context, organisation, domain string, more func(tx *db.Tx, id, domain string) error) (out Domain, err error) {
+func (d *Directory) changeDomain(ctx context.Context, of owner, domain string, more func(tx *db.Tx, id, domain string, by audit.Actor) error) (out Domain, err error) {
 	if domain, err = canonicalMailDomain(domain); err != nil {
 		return Domain{}, err
 	}
 	err = d.db.Write(ctx, func(tx *db.Tx) error {
-		id, err := organisationByName(tx, organisation)
+		id, by, err := of(tx)
 		if err != nil {
 			return err
 		}
-		if err = claimDomain(tx, id, domain); err != nil {
+		if err = claimDomain(tx, id, domain, by); err != nil {
 			return err
 		}
-		if err = more(tx, id, domain); err != nil {
+		if err = more(tx, id, domain, by); err != nil {
 			return err
 		}
 		out, err = oneDomain(tx, id, domain)
@@ -137,25 +145,25 @@ func (d *Directory) changeDomain(ctx context.Context, organisation, domain strin
 	return out, err
 }
 
-func claimDomain(tx *db.Tx, organisation, domain string) error {
+func claimDomain(tx *db.Tx, organisation, domain string, by audit.Actor) error {
 	changed, err := tx.Exec(`insert into domain_claims (organisation_id, name, token, created_ms)
 		values ($1, $2, $3, clock_ms()) on conflict do nothing`, organisation, domain, hex.EncodeToString(secret.Bytes(32)))
 	if err != nil || changed == 0 {
 		return err
 	}
-	return recordDomain(tx, "domain.added", organisation, domain, "")
+	return recordDomain(tx, "domain.added", by, organisation, domain, "")
 }
 
 // prove makes a domain this organisation's own, whoever else tries at the same moment.
-func prove(how string) func(tx *db.Tx, organisation, domain string) error {
-	return func(tx *db.Tx, organisation, domain string) error {
+func prove(how string) func(tx *db.Tx, organisation, domain string, by audit.Actor) error {
+	return func(tx *db.Tx, organisation, domain string, by audit.Actor) error {
 		changed, err := tx.Exec(`insert into proven_domains (name, organisation_id, how, proven_ms)
 			values ($1, $2, $3, clock_ms()) on conflict do nothing`, domain, organisation, how)
 		if err != nil {
 			return err
 		}
 		if changed == 1 {
-			return recordDomain(tx, "domain.proven", organisation, domain, how)
+			return recordDomain(tx, "domain.proven", by, organisation, domain, how)
 		}
 		owner, err := db.One[string](tx, `select organisation_id from proven_domains where name = $1`, domain)
 		if err == nil && owner != organisation {
@@ -165,12 +173,12 @@ func prove(how string) func(tx *db.Tx, organisation, domain string) error {
 	}
 }
 
-func recordDomain(tx *db.Tx, event, organisation, domain, how string) error {
+func recordDomain(tx *db.Tx, event string, by audit.Actor, organisation, domain, how string) error {
 	detail := map[string]string{"organisation": organisation, "domain": domain}
 	if how != "" {
 		detail["how"] = how
 	}
-	_, err := audit.Append(tx, audit.Event{Type: event, Actor: operator, Detail: detail})
+	_, err := audit.Append(tx, audit.Event{Type: event, Actor: by, Detail: detail})
 	return err
 }
 

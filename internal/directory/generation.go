@@ -10,9 +10,10 @@ const (
 	OfAccount = "account"
 	OfClient  = "client"
 	OfPartner = "partner"
+	OfStaff   = "staff"
 )
 
-// Generation tells that everything of one user, account, client or partner that carries a lower number is dead.
+// Generation tells that everything of one user, account, client, partner or one of the staff that carries a lower number is dead.
 type Generation struct {
 	Kind, ID   string
 	Generation int64

@@ -72,7 +72,10 @@ func (d *Directory) CreateGroup(ctx context.Context, p authz.Principal, in NewGr
 // joinAll adds senders to a group whose row the caller holds and returns who is new in it.
 func joinAll(tx *db.Tx, p authz.Principal, by User, g Group, named []NewMember) (joined []User, err error) {
 	all, err := candidates(tx, g, named)
-	if err != nil {
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	if err = Touch(tx, g.Account); err != nil {
 		return nil, err
 	}
 	for _, c := range all {
@@ -146,9 +149,13 @@ func changing(tx *db.Tx, p authz.Principal, id string) (by User, g Group, err er
 		return by, g, err
 	}
 	if m, ok := g.Member(by.ID); !manager && (!ok || m.MemberType != Manager) {
-		err = errs.New(errs.Denied, "group.not_manager", "Only Managers of this Account or Group can update the Group.")
+		err = notGroupManager()
 	}
 	return by, g, err
+}
+
+func notGroupManager() error {
+	return errs.New(errs.Denied, "group.not_manager", "Only Managers of this Account or Group can update the Group.")
 }
 
 // GroupChange changes a group; nil keeps.
@@ -170,7 +177,10 @@ func (d *Directory) UpdateGroup(ctx context.Context, p authz.Principal, id strin
 		if err != nil {
 			return err
 		}
-		if err = rewrite(tx, was, c); err != nil {
+		if err = rewrite(tx, was, c); err == nil {
+			err = Touch(tx, was.Account) // its members' access names it
+		}
+		if err != nil {
 			return err
 		}
 		var invited []User
@@ -240,6 +250,9 @@ func leave(tx *db.Tx, p authz.Principal, by User, group string, u User) error {
 	if _, err := tx.Exec(`delete from group_members where group_id = $1 and user_id = $2`, group, u.ID); err != nil {
 		return err
 	}
+	if err := Touch(tx, u.Account); err != nil {
+		return err
+	}
 	return record(tx, p, by, "group.member_removed", map[string]string{"group": group, "user": u.ID}, u)
 }
 
@@ -260,6 +273,9 @@ func (d *Directory) DeleteGroup(ctx context.Context, p authz.Principal, id strin
 			if _, err := tx.Exec(statement, g.ID); err != nil {
 				return err
 			}
+		}
+		if err = Touch(tx, g.Account); err != nil {
+			return err
 		}
 		return record(tx, p, by, "group.deleted", map[string]string{"group": g.ID})
 	})

@@ -45,13 +45,20 @@ func ActiveMember(tx *db.Tx, user, group string) (bool, error) {
 // MailboxProven makes an invited user active: the first proof of his mailbox
 // accepts the invitation. It changes nobody else.
 func MailboxProven(tx *db.Tx, user string) error {
-	_, err := tx.Exec(`update users set status = 'ACTIVE', activated_ms = clock_ms(), updated_ms = clock_ms()
-		where id = $1 and status = 'INVITED'`, user)
-	return err
+	account, err := db.One[string](tx, `update users set status = 'ACTIVE', activated_ms = clock_ms(), updated_ms = clock_ms()
+		where id = $1 and status = 'INVITED' returning account_id`, user)
+	if errors.Is(err, db.ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return Touch(tx, account)
 }
 
-// SignedIn notes the time of a sign-in.
+// SignedIn notes the time of a sign-in, to the second: a program that signs the same user in many times at once does
+// not wait for itself.
 func SignedIn(tx *db.Tx, user string) error {
-	_, err := tx.Exec(`update users set last_login_ms = clock_ms() where id = $1`, user)
-	return err
+	db.BeforeCommit(tx, signedIn(user), touchAll)
+	return tx.Later(`update users set last_login_ms = clock_ms() where id = $1 and coalesce(last_login_ms, 0) <= clock_ms() - 1000`, user)
 }

@@ -68,7 +68,10 @@ func (d *Directory) RetypeMember(ctx context.Context, p authz.Principal, group, 
 		if _, err = join(tx, g.ID, candidate{is.User, to}); err != nil {
 			return err
 		}
-		if _, m, err = touched(tx, g.ID, is.ID); err != nil {
+		if _, m, err = touched(tx, g.ID, is.ID); err == nil {
+			err = Touch(tx, g.Account)
+		}
+		if err != nil {
 			return err
 		}
 		return record(tx, p, by, "group.member_retyped", map[string]string{"group": g.ID, "user": is.ID, "type": to}, is.User)

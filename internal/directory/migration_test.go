@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -28,14 +29,18 @@ var before = []string{
 	`insert into user_addresses (organisation_id, email, user_id) values ('o1', 'mary@example.com', 'u1')`,
 }
 
-func TestMigrationKeepsWhatWasThere(t *testing.T) {
+func TestMigrationKeepsWhatWasThere(t *testing.T) { eachEmpty(t, migration) }
+
+// eachEmpty runs a test on a database of each engine that has no tables yet.
+func eachEmpty(t *testing.T, test func(t *testing.T, pool *sql.DB, dialect goose.Dialect, url string)) {
+	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "old.db")
 		pool, err := sql.Open("sqlite", "file:"+path+"?_pragma=foreign_keys(1)")
 		if err != nil {
 			t.Fatal(err)
 		}
-		migration(t, pool, goose.DialectSQLite3, "sqlite:"+path)
+		test(t, pool, goose.DialectSQLite3, "sqlite:"+path)
 	})
 	t.Run("postgres", func(t *testing.T) {
 		url := dbtest.PostgresURL(t)
@@ -43,7 +48,63 @@ func TestMigrationKeepsWhatWasThere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		migration(t, pool, goose.DialectPostgres, url)
+		test(t, pool, goose.DialectPostgres, url)
+	})
+}
+
+// uncounted are the users of a house that did not count them.
+var uncounted = append(before[:len(before):len(before)],
+	`insert into users (id, organisation_id, account_id, sender_id, platform_id, email, first_name, last_name, status, type, user_type, sender, folded,
+		created_ms, updated_ms) values ('u2', 'o1', 'a1', 's2', 'p2', 'b@example.com', '', '', 'INVITED', 'REGULAR', '', true, '', 1, 1),
+		('u3', 'o1', 'a1', 's3', 'p3', 'c@example.com', '', '', 'LOCKED', 'REGULAR', '', true, '', 1, 1),
+		('u4', 'o1', 'a1', 's4', 'p4', 'd@example.com', '', '', 'INACTIVE', 'REGULAR', 'External', false, '', 1, 1),
+		('u5', 'o1', 'a1', 's5', 'p5', 'e@example.com', '', '', 'ACTIVE', 'REGULAR', 'External', false, '', 1, 1)`)
+
+func TestMigrationCountsUsers(t *testing.T) {
+	eachEmpty(t, func(t *testing.T, pool *sql.DB, dialect goose.Dialect, url string) {
+		defer pool.Close()
+		steps, err := goose.NewProvider(dialect, pool, os.DirFS("../db/schema"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := func(version int64, move func(context.Context, int64) ([]*goose.MigrationResult, error)) {
+			t.Helper()
+			if _, err := move(t.Context(), version); err != nil {
+				t.Fatal(err)
+			}
+		}
+		to(16, steps.UpTo)
+		for _, s := range uncounted {
+			if _, err = pool.ExecContext(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		to(17, steps.UpTo)
+		to(16, steps.DownTo) // and back, with rows
+		d, err := db.Open(t.Context(), db.Config{URL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		h := &house{Directory: directory.New(d, nil), t: t, db: &dbtest.DB{DB: d}}
+		counted, real := h.recounted("a1", directory.LicenceSign)
+		if !maps.Equal(counted, real) || counted[" all"] != 5 || counted[directory.LicenceSign+" inactive"] != 1 {
+			t.Errorf("counted %v, are %v", counted, real)
+		}
+		h.write(func(tx *db.Tx) error {
+			if v, err := directory.Version(tx, "a1"); v == 0 || err != nil {
+				t.Errorf("version %d, %v", v, err)
+			}
+			if _, err := directory.Deactivate(tx, "u2"); err != nil {
+				return err
+			}
+			_, err := directory.AddUser(tx, "a1", directory.NewUser{Email: "new@example.com"}, directory.Standing{Status: directory.Active})
+			return err
+		})
+		counted, real = h.recounted("a1", directory.LicenceSign)
+		if !maps.Equal(counted, real) || counted[" all"] != 6 || counted[directory.LicenceSign+" active"] != 1 {
+			t.Errorf("then counted %v, are %v", counted, real)
+		}
 	})
 }
 

@@ -35,10 +35,10 @@ func (d *Directory) SetAccount(ctx context.Context, outerID string, s Settings, 
 	return d.db.Write(ctx, func(tx *db.Tx) error {
 		a, err := AccountByOuterID(tx, outerID)
 		if err == nil && s != (Settings{}) {
-			err = changeSettings(tx, a.ID, s)
+			err = changeSettings(tx, operator, a.ID, s)
 		}
 		if err == nil && image != nil {
-			err = image.give(tx, a.ID)
+			err = image.give(tx, operator, a.ID)
 		}
 		return err
 	})

@@ -174,7 +174,10 @@ func rewriteUser(tx *db.Tx, was, next User) error {
 	if err := moveAddress(tx, was, next); err != nil {
 		return err
 	}
-	return storeUser(tx, next)
+	if err := storeUser(tx, next); err != nil {
+		return err
+	}
+	return recount(tx, was, next)
 }
 
 func storeUser(tx *db.Tx, u User) error {

@@ -183,6 +183,7 @@ func (at place) insert(tx *db.Tx, in NewPartnerUser) (User, error) {
 		return User{}, unstored(err)
 	}
 	u.Created, u.Updated = db.Time(now.CreatedMs), db.Time(now.UpdatedMs)
+	countNew(tx, u.Account, u.Alive(), u.Sender)
 	return u, nil
 }
 

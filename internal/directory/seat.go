@@ -81,6 +81,11 @@ func seatsUnder(tx *db.Tx, account string, c Consumable) (int64, error) {
 	if c.Type != Seats || c.Cap <= 0 {
 		return 0, nil
 	}
+	return seatsTaken(tx, account)
+}
+
+// seatsTaken counts who holds a seat.
+func seatsTaken(tx *db.Tx, account string) (int64, error) {
 	return db.One[int64](tx, `select count(*) from users where account_id = $1 and status <> 'INACTIVE' and user_type <> $2`,
 		account, Integration)
 }

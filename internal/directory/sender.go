@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"countersign.dev/internal/audit"
 	"countersign.dev/internal/authz"
@@ -11,8 +12,9 @@ import (
 	"countersign.dev/internal/retry"
 )
 
-// managing finds the acting user and refuses (Denied "account.not_manager") who
-// does not manage the account: its MANAGERs do, its integration users, and the operator.
+// managing finds the acting user and refuses (Denied "account.not_manager") who does not manage the account's users,
+// groups and settings. Its MANAGERs do, its integration users, who was given the right to in the console, the
+// administrators of its partner, and the operator.
 func managing(tx *db.Tx, p authz.Principal) (by User, err error) {
 	by, manager, err := actor(tx, p)
 	if err == nil && !manager {
@@ -21,12 +23,18 @@ func managing(tx *db.Tx, p authz.Principal) (by User, err error) {
 	return by, err
 }
 
-// MayManage refuses who does not manage the account, as changes of its settings do. Denied "account.not_manager",
-// "user.inactive".
+// MayManage refuses who does not manage all that the account has, its packages too: its MANAGERs do, its integration
+// users and the operator, but nobody who has a right to manage users alone. Denied "account.not_manager", "user.inactive".
 func MayManage(tx *db.Tx, p authz.Principal) error {
-	_, err := managing(tx, p)
+	by, _, err := actor(tx, p)
+	if err == nil && !p.Has(authz.Operate) && !by.manages() {
+		err = notManager()
+	}
 	return err
 }
+
+// manages reports a user who manages the account by what he is.
+func (u User) manages() bool { return u.Type == Manager || u.UserType == Integration }
 
 // ManagersOf are the living MANAGER senders of an account, an internal id, who are people, at most 20: those who are
 // told what needs a look. with, an internal id, stands alone if he is one of them.
@@ -47,8 +55,12 @@ func notManager() error {
 	return errs.New(errs.Denied, "account.not_manager", "Only Managers of this Account can do this.")
 }
 
-// actor is the user a principal acts as, zero for the operator, and whether he manages the account.
+// actor is the user a principal acts as, of staff only with a name and an address, zero for the operator who is none of
+// them, and whether he manages the account's users.
 func actor(tx *db.Tx, p authz.Principal) (by User, manager bool, err error) {
+	if p.Kind == authz.Staff {
+		return staffActor(tx, p)
+	}
 	if p.Has(authz.Operate) {
 		return User{}, true, nil
 	}
@@ -56,15 +68,26 @@ func actor(tx *db.Tx, p authz.Principal) (by User, manager bool, err error) {
 	if errs.KindOf(err) == errs.NotFound || err == nil && (by.Account != p.Account || !by.Alive()) {
 		return User{}, false, errs.New(errs.Denied, "user.inactive", "The acting user is locked or deactivated.")
 	}
-	return by, by.Type == Manager || by.UserType == Integration, err
+	// In the console rights are the user's; a program's are what it was let do, which managing the account is not.
+	granted := p.Kind == authz.Member && p.Client == "" && p.Has(authz.ManageUsers)
+	return by, granted || by.manages(), err
+}
+
+// above refuses (Denied "manager.needed") who manages users by a right he was given, and no more, when one of them
+// manages the account or is to: he could make himself all that a manager is, by that user's mailbox if not by name.
+func above(p authz.Principal, by User, users ...User) error {
+	if p.Has(authz.Operate) || p.Kind == authz.Staff || by.manages() || !slices.ContainsFunc(users, User.manages) {
+		return nil
+	}
+	return errs.New(errs.Denied, "manager.needed", "Only Managers of this Account can make, change or deactivate one who manages it.")
 }
 
 // InviteSender makes a sender of the account and mails him an invitation. Who
 // is one already is answered as he is, with created false, and is mailed again
 // while he is INVITED; a user who was no sender becomes one.
 //
-// Denied "account.not_manager", "user.inactive", "seats.exceeded"; Invalid as
-// AddUser; Conflict "email.taken" (by a user of another account of the organisation).
+// Denied "account.not_manager", "manager.needed", "user.inactive", "seats.exceeded";
+// Invalid as AddUser; Conflict "email.taken" (by a user of another account of the organisation).
 func (d *Directory) InviteSender(ctx context.Context, p authz.Principal, in NewUser) (u User, created bool, err error) {
 	if _, err := in.clean(); err != nil {
 		return User{}, false, err
@@ -72,6 +95,9 @@ func (d *Directory) InviteSender(ctx context.Context, p authz.Principal, in NewU
 	err = d.db.Write(ctx, func(tx *db.Tx) error {
 		by, err := managing(tx, p)
 		if err != nil {
+			return err
+		}
+		if err = above(p, by, User{Type: in.Type}); err != nil {
 			return err
 		}
 		if u, created, err = inviteSender(tx, p.Account, in); err != nil {
@@ -96,12 +122,7 @@ func inviteSender(tx *db.Tx, account string, in NewUser) (u User, created bool, 
 		if u.Sender {
 			return u, false, nil
 		}
-		_, err = tx.Exec(`update users set sender = true, updated_ms = clock_ms(),
-			status = case when status = 'ACTIVE' and activated_ms is null then 'INVITED' else status end where id = $1`, u.ID)
-		if err == nil {
-			u, err = UserByID(tx, u.ID)
-		}
-		return u, err == nil, err
+		return makeSender(tx, u)
 	}
 	if err != nil && errs.KindOf(err) != errs.NotFound {
 		return User{}, false, err
@@ -113,6 +134,22 @@ func inviteSender(tx *db.Tx, account string, in NewUser) (u User, created bool, 
 		}
 	}
 	return u, err == nil, err
+}
+
+// makeSender makes a user a sender, if he lives and is none yet, whoever else tries at the same moment.
+func makeSender(tx *db.Tx, u User) (is User, made bool, err error) {
+	was, err := hold(tx, u.ID)
+	if err != nil || was.Sender {
+		return was, false, err
+	}
+	if _, err = tx.Exec(`update users set sender = true, updated_ms = clock_ms(),
+			status = case when status = 'ACTIVE' and activated_ms is null then 'INVITED' else status end where id = $1`, u.ID); err != nil {
+		return User{}, false, err
+	}
+	if is, err = UserByID(tx, u.ID); err == nil {
+		err = recount(tx, was, is)
+	}
+	return is, err == nil, err
 }
 
 // GetSender finds a sender of the account. NotFound "sender.unknown".
@@ -168,8 +205,8 @@ type UserChange struct {
 // UpdateSender changes a sender. Somebody else's mailbox is not proven by the
 // old one's proof: a new e-mail makes the user INVITED again.
 //
-// Denied "account.not_manager"; NotFound "sender.unknown"; Invalid as AddUser
-// and "user.status"; Conflict "email.taken".
+// Denied "account.not_manager", "manager.needed"; NotFound "sender.unknown"; Invalid
+// as AddUser and "user.status"; Conflict "email.taken".
 func (d *Directory) UpdateSender(ctx context.Context, p authz.Principal, senderID string, c UserChange) (u User, err error) {
 	err = d.db.Write(ctx, func(tx *db.Tx) error {
 		by, err := managing(tx, p)
@@ -177,6 +214,9 @@ func (d *Directory) UpdateSender(ctx context.Context, p authz.Principal, senderI
 			return err
 		}
 		was, err := sender(tx, p.Account, senderID)
+		if err == nil {
+			err = above(p, by, was, User{Type: or(c.Type, "")})
+		}
 		if err != nil {
 			return err
 		}
@@ -195,7 +235,7 @@ func (d *Directory) UpdateSender(ctx context.Context, p authz.Principal, senderI
 
 // DeleteSender deactivates a sender: what he holds is void at once, his tokens
 // within a second, and his address is free again. NotFound "sender.unknown",
-// Denied "account.not_manager"; Invalid "sender.self": nobody locks himself out.
+// Denied "account.not_manager", "manager.needed"; Invalid "sender.self": nobody locks himself out.
 // Again on a deactivated one it changes nothing.
 func (d *Directory) DeleteSender(ctx context.Context, p authz.Principal, senderID string) error {
 	return d.db.Write(ctx, func(tx *db.Tx) error {
@@ -204,6 +244,9 @@ func (d *Directory) DeleteSender(ctx context.Context, p authz.Principal, senderI
 			return err
 		}
 		u, err := sender(tx, p.Account, senderID)
+		if err == nil {
+			err = above(p, by, u)
+		}
 		if err != nil {
 			return err
 		}
@@ -220,15 +263,21 @@ func (d *Directory) DeleteSender(ctx context.Context, p authz.Principal, senderI
 
 // record appends the audit event of an act on users or groups.
 func record(tx *db.Tx, p authz.Principal, by User, event string, detail map[string]string, of ...User) error {
-	e := audit.Event{Type: event, Account: p.Account, Actor: audit.By(p), Detail: detail}
-	if by.ID != "" {
-		e.Actor.Name, e.Actor.Email = by.Name(), by.Email
-	}
+	e := audit.Event{Type: event, Account: p.Account, Actor: actorOf(p, by), Detail: detail}
 	for _, u := range of {
 		e.Personal = map[string]string{"subject_name": u.Name(), "subject_email": u.Email}
 	}
 	_, err := audit.Append(tx, e)
 	return err
+}
+
+// actorOf is whom audit events name; by may be zero.
+func actorOf(p authz.Principal, by User) audit.Actor {
+	a := audit.By(p)
+	if by.Email != "" {
+		a.Name, a.Email = by.Name(), by.Email
+	}
+	return a
 }
 
 func yesNo(b bool) string {

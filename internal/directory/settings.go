@@ -202,7 +202,7 @@ func badSetting(name string) error {
 }
 
 // changeSettings changes settings inside an act; the change is clean.
-func changeSettings(tx *db.Tx, account string, c Settings) error {
+func changeSettings(tx *db.Tx, by audit.Actor, account string, c Settings) error {
 	if err := holdAccount(tx, account); err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func changeSettings(tx *db.Tx, account string, c Settings) error {
 	if err = storeSettings(tx, account, next); err != nil {
 		return err
 	}
-	_, err = audit.Append(tx, audit.Event{Type: "account.settings_changed", Account: account, Actor: operator,
+	_, err = audit.Append(tx, audit.Event{Type: "account.settings_changed", Account: account, Actor: by,
 		Detail: map[string]string{"settings": next.text()}})
 	return err
 }

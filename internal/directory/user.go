@@ -228,6 +228,7 @@ func AddUser(tx *db.Tx, account string, in NewUser, as Standing) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
+	countNew(tx, a.ID, as.Status.alive(), as.Sender)
 	return UserByID(tx, id)
 }
 
