@@ -86,7 +86,7 @@ func (a *Authn) AuthenticateKey(ctx context.Context, key string) (p authz.Princi
 			return err
 		}
 		g.Account, err = directory.GenerationOf(tx, directory.OfAccount, u.Account)
-		p = authz.Principal{Client: u.SenderID, Organisation: u.Organisation, Account: u.Account, User: u.ID, Stands: g.note(""), Rights: []authz.Right{authz.Sign}}
+		p = authz.Principal{Client: u.SenderID, Credential: u.SenderID, Organisation: u.Organisation, Account: u.Account, User: u.ID, Stands: g.note(""), Rights: []authz.Right{authz.Sign}}
 		return err
 	})
 	if err != nil {

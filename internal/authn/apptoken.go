@@ -10,7 +10,6 @@ import (
 
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/db"
-	"countersign.dev/internal/errs"
 	"countersign.dev/internal/secret"
 )
 
@@ -80,10 +79,13 @@ func (a *Authn) appToken(ctx context.Context, token string) (*verified, error) {
 		return nil, badToken()
 	}
 	if err != nil {
-		return nil, errs.New(errs.Unavailable, "authn.stale", "The server cannot check credentials at the moment.").Because(err)
+		return nil, staleBecause(err)
 	}
 	v := &verified{id: appTokenID(hash), principal: r.Standing.V.Principal, generations: r.Standing.V.Generations, expires: r.ExpiresMs / 1000}
 	v.principal.Stands = v.generations.note(v.id)
+	if v.within = r.Standing.V.Within; v.within != nil {
+		v.held = &held{}
+	}
 	a.verified.put(digest, v)
 	return v, nil
 }

@@ -14,7 +14,9 @@ import (
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/limit"
 	"countersign.dev/internal/mail"
+	"countersign.dev/internal/outward"
 	"countersign.dev/internal/secret"
 )
 
@@ -41,6 +43,12 @@ type Authn struct {
 	verified  *cache[[sha256.Size]byte, *verified]
 	clients   *cache[string, *clientRecord]
 	revoked   *revocations
+	limits    *limit.Limiter
+	gate      outward.Gate // to identity providers
+	providers *providers
+	hashing   chan struct{} // one token for each password being hashed
+	queueing  chan struct{} // one token for each that waits for that
+	argon     argon         // what a password costs
 	// sinceStart is monotonic time; tests put their own in its place.
 	sinceStart func() time.Duration
 }
@@ -73,6 +81,9 @@ type Option func(*Authn)
 // WithEmbed says how tokens of technical accounts and Embed users are labelled.
 func WithEmbed(e Embed) Option { return func(a *Authn) { a.embed = e } }
 
+// WithGate is the gate through which identity providers are called; without it, those on the internet alone are.
+func WithGate(g outward.Gate) Option { return func(a *Authn) { a.gate = g } }
+
 // New makes the room of a database, and its first key when there is none.
 // issuer is the outside URL, which tokens of members name as issuer and
 // audience. Run must be running for tokens to be given and checked for longer
@@ -82,8 +93,10 @@ func New(ctx context.Context, d *db.DB, box *secret.Box, post *mail.Post, issuer
 	a := &Authn{
 		db: d, box: box, post: post, issuer: issuer, log: log,
 		verified: newCache[[sha256.Size]byte, *verified](tokenHalf), clients: newCache[string, *clientRecord](clientHalf),
-		revoked:    &revocations{until: map[string]int64{}},
-		learnt:     -followEvery,
+		revoked: &revocations{until: map[string]int64{}},
+		learnt:  -followEvery,
+		limits:  limit.New(d), providers: &providers{known: map[string]provider{}},
+		hashing: make(chan struct{}, hashedAtOnce), queueing: make(chan struct{}, hashedLater), argon: argonNow,
 		sinceStart: func() time.Duration { return time.Since(start) },
 	}
 	for _, o := range opts {

@@ -218,7 +218,11 @@ func (a *Authn) sweep(ctx context.Context) error {
 		if _, err := tx.Exec(`delete from api_sessions where last_ms <= clock_ms() - $1`, idleFor.Milliseconds()); err != nil {
 			return err
 		}
-		for _, table := range []string{"revoked_tokens", "app_tokens", "session_tokens"} {
+		if _, err := tx.Exec(`delete from console_sessions where ended_ms is not null or last_ms <= clock_ms() - $1 or created_ms <= clock_ms() - $2`,
+			idleFor.Milliseconds(), holdFor.Milliseconds()); err != nil {
+			return err
+		}
+		for _, table := range []string{"revoked_tokens", "app_tokens", "session_tokens", "sign_in_links", "provider_attempts"} {
 			if _, err := tx.Exec(`delete from ` + table + ` where expires_ms <= clock_ms()`); err != nil {
 				return err
 			}

@@ -86,7 +86,15 @@ func (a *Authn) Clients(ctx context.Context) (list []Client, err error) {
 // operator's act. The secret is shown here and never again. NotFound
 // "account.unknown", Invalid "name.malformed".
 func (a *Authn) CreateClient(ctx context.Context, account string, rights []authz.Right, name string) (clientID, clientSecret string, err error) {
+	return a.createClient(ctx, commanded, account, rights, name)
+}
+
+func (a *Authn) createClient(ctx context.Context, who asker, account string, rights []authz.Right, name string) (clientID, clientSecret string, err error) {
 	err = a.db.Write(ctx, func(tx *db.Tx) error {
+		by, err := who(tx)
+		if err != nil {
+			return err
+		}
 		// .invalid names no host (RFC 2606 §2), so nothing is ever delivered to it.
 		u, err := directory.AddUser(tx, account,
 			directory.NewUser{Email: "client-" + secret.NewGUID() + "@service.invalid", FirstName: name},
@@ -101,7 +109,7 @@ func (a *Authn) CreateClient(ctx context.Context, account string, rights []authz
 			return err
 		}
 		_, err = audit.Append(tx, audit.Event{Type: "client.created", Account: account,
-			Actor: operator, Detail: map[string]string{"client": clientID, "user": u.ID}})
+			Actor: by, Detail: map[string]string{"client": clientID, "user": u.ID}})
 		return err
 	})
 	if err != nil {
@@ -156,10 +164,14 @@ func unknownClient() error {
 // dies. It is the operator's act. NotFound "client.unknown", Invalid
 // "overlap.range", Denied "client.disabled" once it is revoked.
 func (a *Authn) RotateSecret(ctx context.Context, clientID string, overlap time.Duration) (clientSecret string, err error) {
+	return a.rotateSecret(ctx, commanded, clientID, overlap)
+}
+
+func (a *Authn) rotateSecret(ctx context.Context, who asker, clientID string, overlap time.Duration) (clientSecret string, err error) {
 	if overlap < 0 || overlap > maxOverlap || overlap%time.Millisecond != 0 {
 		return "", errs.New(errs.Invalid, "overlap.range", "Two secrets may overlap for 0 to 7 days.").On("overlap")
 	}
-	err = a.onClient(ctx, clientID, "client.secret_rotated", map[string]string{"overlap": overlap.String()}, func(tx *db.Tx) (c Client, err error) {
+	err = a.onClient(ctx, who, clientID, "client.secret_rotated", map[string]string{"overlap": overlap.String()}, func(tx *db.Tx) (c Client, err error) {
 		if clientSecret, c, err = a.replaceSecret(tx, clientID, overlap); err != nil {
 			return c, err
 		}
@@ -179,7 +191,11 @@ func (a *Authn) RotateSecret(ctx context.Context, clientID string, overlap time.
 // RevokeClient disables a client for good; its tokens die, here at once and on
 // other replicas within a second. It is the operator's act. NotFound "client.unknown".
 func (a *Authn) RevokeClient(ctx context.Context, clientID string) error {
-	return a.onClient(ctx, clientID, "client.revoked", nil, func(tx *db.Tx) (Client, error) {
+	return a.revokeClient(ctx, commanded, clientID)
+}
+
+func (a *Authn) revokeClient(ctx context.Context, who asker, clientID string) error {
+	return a.onClient(ctx, who, clientID, "client.revoked", nil, func(tx *db.Tx) (Client, error) {
 		row, err := db.One[clientRow](tx, `update clients set disabled = $2, previous_hash = null, previous_until_ms = 0, updated_ms = clock_ms()
 			where id = $1 returning `+clientColumns, clientID, true)
 		if errors.Is(err, db.ErrNone) {
@@ -192,12 +208,16 @@ func (a *Authn) RevokeClient(ctx context.Context, clientID string) error {
 	})
 }
 
-// onClient runs an act of the operator on a client and makes it known here.
-func (a *Authn) onClient(ctx context.Context, clientID, event string, detail map[string]string, act func(*db.Tx) (Client, error)) error {
+// onClient runs an act on a client and makes it known here.
+func (a *Authn) onClient(ctx context.Context, who asker, clientID, event string, detail map[string]string, act func(*db.Tx) (Client, error)) error {
 	if !storable(clientID) {
 		return unknownClient()
 	}
 	err := a.db.Write(ctx, func(tx *db.Tx) error {
+		by, err := who(tx)
+		if err != nil {
+			return err
+		}
 		c, err := act(tx)
 		if err != nil {
 			return err
@@ -206,7 +226,7 @@ func (a *Authn) onClient(ctx context.Context, clientID, event string, detail map
 		for k, v := range detail {
 			all[k] = v
 		}
-		_, err = audit.Append(tx, audit.Event{Type: event, Account: c.Account, Actor: operator, Detail: all})
+		_, err = audit.Append(tx, audit.Event{Type: event, Account: c.Account, Actor: by, Detail: all})
 		return err
 	})
 	if err == nil {

@@ -38,7 +38,7 @@ func TestTechnicalAccount(t *testing.T) {
 			t.Fatal(token.Scopes, err)
 		}
 		p, err := h.Authenticate(t.Context(), token.Access)
-		want := authz.Principal{Kind: authz.Technical, Client: tech.ClientID, TechnicalAccount: tech.ID, Organisation: tech.Organisation, Rights: authz.TechnicalScopes}
+		want := authz.Principal{Kind: authz.Technical, Client: tech.ClientID, Credential: tech.ClientID, TechnicalAccount: tech.ID, Organisation: tech.Organisation, Rights: authz.TechnicalScopes}
 		if err != nil || fmt.Sprint(p) != fmt.Sprint(want) {
 			t.Errorf("%+v, %v", p, err)
 		}

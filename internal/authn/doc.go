@@ -1,5 +1,5 @@
 // Package authn says WHO a caller is: which client a token or a key belongs to,
-// and whose mailbox a browser has proved.
+// whose mailbox a browser has proved, and who is signed in to the console.
 //
 // Programs. A client is a program's credential: a client id and a secret kept as
 // a hash. There are two kinds. A member's client acts as one user of an account;
@@ -35,6 +35,11 @@
 // back itself (Invalidate): every form of token has an id of its own for that. That the token has expired meanwhile does not
 // end it: a session is there so that a person outlasts a program's token.
 //
+// Two kinds of token are looked at more closely, for what they are good for is what their user holds at the moment
+// (access.RightsOf), of what they are made for: access tokens ("cst_…", kept as hashes), which read the access list, and the
+// opaque tokens that IntelAgree's account keys give for 24 hours, beside a subscription key on every call. Who has lost the
+// right is known by them still, and may nothing. Impersonated has such a program act as another user, as far as both may.
+//
 // Keys. Tokens are signed by an Ed25519 key, or an RSA key for clients that are
 // set to RS256. Keys are renewed after 30 days and kept until their last token
 // has expired.
@@ -62,6 +67,26 @@
 // cannot sign (signing, Denied "signer.identify"). So an account that does not want
 // to take its programs' word for its members sets "always". What stands on such a
 // word ends with the session's credential, as the session does.
+//
+// The console. A person, a user or one of the staff, signs in by a link that is mailed to him, by a password, or at his
+// organisation's OpenID provider, and gets a session, whose cookie is a new one each time:
+//
+//	address ──SendSignInLink──▶ (job) ──▶ mail ──RedeemLink──────────┐
+//	address, password ──PasswordSignIn──▶ (choice ──RedeemLink)──────┼──▶ session ──ConsolePrincipal──▶ principal
+//	organisation ──BeginOIDC──▶ provider ──FinishOIDC────────────────┘      └── 30 minutes without a call, 12 hours
+//
+// A session is checked against its person in the database each time, and so are his rights: nothing outlives being locked,
+// deactivated or ended, or getting another address: that may be somebody else's mailbox. Several people may share an address; then one is chosen.
+//
+// Whether somebody has an address is told to nobody. A link is made and mailed by a job, which every address gets alike. A
+// password costs one Argon2id hash (RFC 9106) for every address alike, for the salt is the address's: it is made of it
+// with the installation's key, and all people of one address share it. So a password is bound to its address, and a person
+// who gets another one sets it anew. Guesses are counted for the address and for the network they come from, in room limit,
+// while the slot for hashing is held, so that parallel ones do not overtake the count.
+//
+// A provider's word is taken for its organisation alone. The first time, it has to have verified the address, the
+// organisation to have proved the address's domain, and to have exactly one person of it; from then on issuer and subject
+// name him, until he gets another address. Providers are called through the gate of room outward.
 //
 // What this room does not do: say what a caller may do (authz), set cookies or
 // read headers (api, web), keep users and partners (directory), or know what a

@@ -57,6 +57,9 @@ func (a *Authn) Exchange(ctx context.Context, in ExchangeRequest) (Token, error)
 		if err := x.look(tx, a); err != nil {
 			return err
 		}
+		if err := directory.SignedIn(tx, x.may.User); err != nil {
+			return err
+		}
 		return x.record(tx)
 	})
 	if err != nil {

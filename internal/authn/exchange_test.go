@@ -36,7 +36,7 @@ func TestExchange(t *testing.T) {
 			t.Errorf("%s for %q", token.ExpiresIn, token.Scopes)
 		}
 		p, err := v.Authenticate(t.Context(), token.Access)
-		want := authz.Principal{Kind: authz.Delegated, Client: v.tech.ClientID, Organisation: v.tech.Organisation, Partner: v.partner.ID,
+		want := authz.Principal{Kind: authz.Delegated, Client: v.tech.ClientID, Credential: v.tech.ClientID, Organisation: v.tech.Organisation, Partner: v.partner.ID,
 			Account: v.account.ID, User: bob.ID, Rights: []authz.Right{"widget_read", "openid"}}
 		if err != nil || fmt.Sprint(p) != fmt.Sprint(want) {
 			t.Errorf("principal %+v, %v", p, err)

@@ -58,6 +58,8 @@ type footing struct {
 	By              string // internal id of the user who acted in the maker's place; Principal.By is empty for a signer
 	Token           string // id of the token that the application came with; "" of an API key
 	Session         string // internal id of the session, of what was made by one
+	// Within, of a token: all that it may be used for, as far as its user holds it at the time; nil: Principal's rights.
+	Within []authz.Right `json:",omitempty"`
 }
 
 // holding is one generation that something stands on.
@@ -132,7 +134,7 @@ func (a *Authn) NewSessionToken(ctx context.Context, p authz.Principal, in NewSe
 // StartSession makes a session at once and returns its cookie. Refusals are those of NewSessionToken.
 func (a *Authn) StartSession(ctx context.Context, p authz.Principal, in NewSession) (cookie string, err error) {
 	err = a.making(ctx, p, in, func(tx *db.Tx, s footing) error {
-		if cookie, _, err = a.insertSession(tx, s); err != nil {
+		if cookie, _, err = a.openedSession(tx, s); err != nil {
 			return err
 		}
 		return recordSession(tx, "session.opened", in.Kind, s, in.Fields)
@@ -171,7 +173,13 @@ func (a *Authn) making(ctx context.Context, p authz.Principal, in NewSession, ac
 	})
 }
 
-func (a *Authn) insertSession(tx *db.Tx, s footing) (cookie, id string, err error) {
+// openedSession keeps a session; whom it acts as has signed in, by his application.
+func (a *Authn) openedSession(tx *db.Tx, s footing) (cookie, id string, err error) {
+	if s.Principal.User != "" {
+		if err = directory.SignedIn(tx, s.Principal.User); err != nil {
+			return "", "", err
+		}
+	}
 	cookie, id = secret.Token(cookieBytes), secret.NewID()
 	_, err = tx.Exec(`insert into api_sessions (id, hash, standing, created_ms, last_ms) values ($1, $2, $3, clock_ms(), clock_ms())`,
 		id, a.box.Hash(sessionPurpose, cookie), db.AsJSON(s))
@@ -200,7 +208,7 @@ func (a *Authn) OpenSession(ctx context.Context, kind SessionKind, token string)
 			return err
 		}
 		p = s.V.Principal
-		if cookie, p.Session, err = a.insertSession(tx, s.V); err != nil {
+		if cookie, p.Session, err = a.openedSession(tx, s.V); err != nil {
 			return err
 		}
 		return recordSession(tx, "session.opened", kind, s.V, nil)
@@ -238,7 +246,7 @@ func (a *Authn) AuthenticateSession(ctx context.Context, cookie string) (p authz
 	if err != nil {
 		return authz.Principal{}, err
 	}
-	p = r.Standing.V.Principal
+	p = counted(r.Standing.V.Principal)
 	p.Session = r.ID
 	return p, nil
 }

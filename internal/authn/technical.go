@@ -28,6 +28,10 @@ type TechnicalAccount struct {
 //
 // Invalid "name.missing", "name.malformed" (of either name), "alg.unknown".
 func (a *Authn) CreateTechnicalAccount(ctx context.Context, organisation, name, alg string) (t TechnicalAccount, err error) {
+	return a.createTechnicalAccount(ctx, commanded, organisation, name, alg)
+}
+
+func (a *Authn) createTechnicalAccount(ctx context.Context, who asker, organisation, name, alg string) (t TechnicalAccount, err error) {
 	if alg == "" {
 		alg = EdDSA
 	}
@@ -41,6 +45,10 @@ func (a *Authn) CreateTechnicalAccount(ctx context.Context, organisation, name, 
 		return t, err
 	}
 	err = a.db.Write(ctx, func(tx *db.Tx) error {
+		by, err := who(tx)
+		if err != nil {
+			return err
+		}
 		t = TechnicalAccount{ClientID: secret.NewGUID(), ID: strings.ToUpper(hex.EncodeToString(secret.Bytes(12))) + "@techacct.invalid"}
 		if t.Organisation, err = directory.OrganisationNamed(tx, organisation); err != nil {
 			return err
@@ -53,7 +61,7 @@ func (a *Authn) CreateTechnicalAccount(ctx context.Context, organisation, name, 
 		if t.ClientSecret, err = a.newSecret(tx, t.ClientID); err != nil {
 			return err
 		}
-		_, err = audit.Append(tx, audit.Event{Type: "client.created", Actor: operator,
+		_, err = audit.Append(tx, audit.Event{Type: "client.created", Actor: by,
 			Detail: map[string]string{"client": t.ClientID, "technical_account": t.ID, "organisation": t.Organisation}})
 		return err
 	})

@@ -109,14 +109,29 @@ func (a *Authn) Authenticate(ctx context.Context, bearer string) (authz.Principa
 	if !a.good(n, v) || v.expired(now) || v.early(now) {
 		return authz.Principal{}, badToken()
 	}
-	return v.principal, nil
+	p := counted(v.principal)
+	if v.held != nil {
+		p.Rights, err = a.rights(ctx, v)
+	}
+	return p, err
 }
 
-// find tells what an access token of either form says; what time changes is still to be checked. It is the same on
+// counted has calls counted by the client where no credential of its own says otherwise.
+func counted(p authz.Principal) authz.Principal {
+	if p.Credential == "" {
+		p.Credential = p.Client
+	}
+	return p
+}
+
+// find tells what a token of any form says; what time changes is still to be checked. It is the same on
 // every replica, whoever has seen the token before. Unauthenticated "token.invalid"; Unavailable "authn.stale".
 func (a *Authn) find(ctx context.Context, n *news, token string) (*verified, error) {
 	if isAppToken(token) {
 		return a.appToken(ctx, token)
+	}
+	if isAccessToken(token) {
+		return a.accessToken(ctx, token)
 	}
 	v, ok := a.recognise(ctx, n, token)
 	if !ok {
@@ -135,6 +150,9 @@ type verified struct {
 	principal       authz.Principal
 	generations     generationsNow
 	issued, expires int64 // Unix seconds
+	// within is all that the token may be used for, and held what its user holds of that; nil: the principal's rights stand.
+	within []authz.Right
+	held   *held
 }
 
 func (v *verified) expired(now time.Time) bool { return now.Unix() >= v.expires }

@@ -195,6 +195,54 @@ func (d SenderInvitation) letter() letter {
 	}
 }
 
+// SignIn carries the link that signs a person in to the console.
+type SignIn struct {
+	Person  string // empty when several people share the address
+	Link    string
+	Minutes int // how long it holds
+}
+
+func (d SignIn) letter() letter {
+	return letter{
+		kind: "sign_in", Subject: "Your link to sign in", Person: d.Person,
+		Paragraphs: []string{"Somebody, hopefully you, asked to sign in with this address. The link opens a page on which you confirm it."},
+		Button:     "Sign in", Link: d.Link,
+		After: []string{fmt.Sprintf("The link works for %d minutes, once.", d.Minutes), unasked, yoursAlone},
+	}
+}
+
+const unasked = "If it was not you who asked, ignore this message: without the link nobody gets in."
+
+// PasswordLink carries the link with which a person sets a password; its fields are SignIn's.
+type PasswordLink SignIn
+
+func (d PasswordLink) letter() letter {
+	return letter{
+		kind: "password_link", Subject: "Set your password", Person: d.Person,
+		Paragraphs: []string{"Somebody, hopefully you, asked to set a new password for this address. The link opens a page on which you choose it."},
+		Button:     "Set a password", Link: d.Link,
+		After: []string{fmt.Sprintf("The link works for %d minutes, once. Your present password, if you have one, works until you set a new one.", d.Minutes),
+			unasked, yoursAlone},
+	}
+}
+
+// PasswordSet tells a person that his password was set. Account may be empty.
+type PasswordSet struct {
+	Person, Account string
+	At              time.Time
+	Link            string // where to ask for a link, if it was not he
+}
+
+func (d PasswordSet) letter() letter {
+	return letter{
+		kind: "password_set", Subject: "Your password was set", Person: d.Person,
+		Paragraphs: []string{fmt.Sprintf("Your password%s was set on %s. Wherever else you were signed in, you are signed out.",
+			on(" for ", d.Account), d.At.UTC().Format("2 January 2006, 15:04 UTC")),
+			"If it was not you, set another one at once and tell your administrator."},
+		Button: "Go to the sign-in page", Link: d.Link,
+	}
+}
+
 // on is lead and name, or nothing without a name.
 func on(lead, name string) string {
 	if name == "" {

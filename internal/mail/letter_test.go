@@ -29,8 +29,13 @@ var kinds = map[string]struct {
 		[]string{"“Lease” was not finished by 24 December 2026, 18:00 UTC", "not signed by Ann, Legal."}},
 	"callback_failed": {CallbackFailed{"Sam", "Example Ltd", "hooks.example.com", "PACKAGE_COMPLETE", "the receiver answered 500"},
 		[]string{"tell hooks.example.com of events of Example Ltd", "PACKAGE_COMPLETE was given up: the receiver answered 500."}},
-	"withdrawn":         {Withdrawn{"Ann", "Lease", "Sam", "Legal"}, []string{"Sam withdrew “Lease”", "no longer works"}},
-	"group_invitation":  {GroupInvitation{"Ann", "Legal", "Example Ltd", "Sam"}, []string{"signer group Legal of Example Ltd, added by Sam."}},
+	"withdrawn":        {Withdrawn{"Ann", "Lease", "Sam", "Legal"}, []string{"Sam withdrew “Lease”", "no longer works"}},
+	"group_invitation": {GroupInvitation{"Ann", "Legal", "Example Ltd", "Sam"}, []string{"signer group Legal of Example Ltd, added by Sam."}},
+	"sign_in": {SignIn{"Ann", "https://sign.example.com/console/sign-in/link?token=T", 15},
+		[]string{"asked to sign in with this address", "15 minutes, once", "https://sign.example.com/console/sign-in/link?token=T", "ignore this message", yoursAlone}},
+	"password_link": {PasswordLink{"", "https://l.example.com/1", 15}, []string{"Hello,", "Set a password", "https://l.example.com/1", "15 minutes, once", "ignore this message", yoursAlone}},
+	"password_set": {PasswordSet{"Ann", "Example Ltd", time.Date(2026, 12, 24, 18, 0, 0, 0, time.UTC), "https://l.example.com/1"},
+		[]string{"Your password for Example Ltd was set on 24 December 2026, 18:00 UTC", "tell your administrator", "https://l.example.com/1"}},
 	"sender_invitation": {SenderInvitation{"Ann", "Example Ltd", ""}, []string{"You are now a sender of Example Ltd:"}},
 }
 
