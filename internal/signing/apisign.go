@@ -173,7 +173,8 @@ func (s *Signing) acceptedPart(tx *db.Tx, at spot, chosen []approvalRow, mark Ma
 
 // release ends the visitor's lease at once and keeps the values entered so far.
 func (s *Signing) release(tx *db.Tx, at spot) error {
-	if _, err := tx.Exec(`update roles set holder = null, stage = '', consent_by = null, consent_ms = null where id = $1`, at.role.ID); err != nil {
+	if _, err := tx.Exec(`update roles set holder = null, stage = '', consent_by = null, consent_ms = null,
+		freed_ms = clock_ms(), idle_lapses = 0 where id = $1`, at.role.ID); err != nil {
 		return err
 	}
 	if _, err := record(tx, at.event("lease.released")); err != nil {

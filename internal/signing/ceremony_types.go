@@ -48,7 +48,8 @@ type Invitation struct {
 
 // Standing is how one role's signing stands as seen by one visitor; polled by pages.
 type Standing struct {
-	// Phase: free (may be taken), mine, held (by somebody else), waiting (others sign first), signed, declined, closed.
+	// Phase: free (may be taken), resting (others of the group go first), mine, held (by somebody else), waiting (others
+	// sign first), signed, declined, closed.
 	Phase   string
 	Package Status
 	Lease   *Lease // for mine and held
@@ -56,6 +57,9 @@ type Standing struct {
 	By       string
 	At       time.Time
 	Watching bool
+	Until    time.Time // of resting: when the visitor may take it; Idle because he let it lapse, else because he had it long enough
+	Idle     bool
+	Broken   *Broken   // who ended the visitor's last lease; nil when nobody did
 	Now      time.Time // the database's clock
 }
 

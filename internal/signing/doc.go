@@ -13,7 +13,7 @@
 // group's role signs, all others are locked out.
 //
 //	free ──take──▶ soft(holder, epoch) ──first heartbeat──▶ hard(holder, epoch) ──sign──▶ signed
-//	soft, hard ──finish later, lapse, void──▶ free
+//	soft, hard ──finish later, lapse, void, broken by who may, with a reason──▶ free
 //	soft, hard ──taken over by the same member──▶ same stage, next epoch
 //
 // Each arrow is an audit event, and a callback to who wants it, and so is what

@@ -21,7 +21,7 @@ const beingSigned = `exists (select 1 from packages p where p.id = roles.package
 const held = `id = $1 and holder = $2 and epoch = $3 and state = 'open' and expires_ms > clock_ms() and ` + beingSigned
 
 // Take takes the lease of the visitor's role (rules 2, 3 and 5). Errors: Conflict
-// "lease.held" with the holder's name, since when and until when; "role.signed",
+// "lease.held" with the holder's name, since when and until when; "lease.squatting" with until when; "role.signed",
 // "role.waiting", "package.closed"; Denied "member.removed", "member.inactive"; Unprocessable "name.glyphs".
 func (s *Signing) Take(ctx context.Context, v Visit) (Lease, error) {
 	at, lost := s.lookBefore(ctx, v)
@@ -129,16 +129,21 @@ func (at *spot) lockRole(tx *db.Tx) (err error) {
 }
 
 // tryTake is the one statement that decides (see the package comment): free, lapsed or
-// already mine. A lease taken over from oneself keeps its stage and its end.
+// already mine, and not kept for others. A lease taken over from oneself keeps its stage and its end.
 func (at spot) tryTake(tx *db.Tx) (roleRow, error) {
+	set := at.account.Settings
 	return db.One[roleRow](tx, `update roles set
+			row_ms = case when `+minesNow+` or `+sameRow+` then row_ms else clock_ms() end,
+			idle_lapses = case when `+minesNow+` then idle_lapses
+				when last_holder = $2 and `+othersWait+` then idle_lapses + (case when holder = $2 then 1 else 0 end) else 0 end,
+			broken_holder = case when broken_holder = $2 then '' else broken_holder end, last_holder = $2,
 			stage = case when holder = $2 and expires_ms > clock_ms() then stage else 'soft' end,
 			taken_ms = case when holder = $2 and expires_ms > clock_ms() then taken_ms else clock_ms() end,
 			expires_ms = case when holder = $2 and expires_ms > clock_ms() then expires_ms else clock_ms() + $3 end,
 			holder = $2, epoch = epoch + 1
 		where id = $1 and state = 'open' and (holder is null or expires_ms <= clock_ms() or holder = $2)
-			and `+beingSigned+` and `+myTurn+` returning *`,
-		at.role.ID, at.me.ID, at.account.Settings.SoftLease.Milliseconds())
+			and not `+rests+` and `+beingSigned+` and `+myTurn+` returning *`,
+		at.role.ID, at.me.ID, set.SoftLease.Milliseconds(), set.HardLease.Milliseconds(), set.MaxHold.Milliseconds())
 }
 
 // taken records a lease that was just taken.
@@ -197,11 +202,7 @@ func (at *spot) whyNot(tx *db.Tx) error {
 		return err
 	}
 	if at.role.Holder == nil || at.role.ExpiresMs <= now.UnixMilli() {
-		waits, err := at.othersFirst(tx)
-		if err == nil && waits {
-			err = waiting()
-		}
-		return err
+		return at.keptForOthers(tx, now)
 	}
 	holder, err := db.One[inviteeRow](tx, `select * from invitees where id = $1`, *at.role.Holder)
 	if err != nil {
@@ -218,6 +219,22 @@ func (at *spot) whyNot(tx *db.Tx) error {
 	default:
 		return gone
 	}
+}
+
+// keptForOthers refuses a free lease that others go before: those of earlier roles, or the other members (rule 13).
+func (at spot) keptForOthers(tx *db.Tx, now time.Time) error {
+	waits, err := at.othersFirst(tx)
+	if err == nil && waits {
+		err = waiting()
+	}
+	if err != nil {
+		return err
+	}
+	rest, err := at.rest(tx, now.UnixMilli())
+	if err == nil && rest != nil {
+		err = rest.refusal(now)
+	}
+	return err
 }
 
 // othersFirst tells whether a role with a lower number is still open (see myTurn).
@@ -357,7 +374,7 @@ func (s *Signing) holding(tx *db.Tx, v Visit, epoch int64) (spot, error) {
 	}
 	row, err := db.One[roleRow](tx, `update roles set epoch = epoch where `+held+` returning *`, at.role.ID, at.me.ID, epoch)
 	if errors.Is(err, db.ErrNone) {
-		return at, at.whyStale(tx)
+		return at, at.whyStale(tx, epoch)
 	}
 	if err != nil {
 		return at, err
@@ -383,7 +400,7 @@ func (s *Signing) acting(ctx context.Context, v Visit, epoch int64, act func(*db
 }
 
 // whyStale says why an epoch no longer holds.
-func (at spot) whyStale(tx *db.Tx) error {
+func (at spot) whyStale(tx *db.Tx, epoch int64) error {
 	if err := at.load(tx); err != nil {
 		return err
 	}
@@ -393,11 +410,14 @@ func (at spot) whyStale(tx *db.Tx) error {
 	if err := at.holdMe(tx); err != nil {
 		return err
 	}
+	if b := at.broken(); b != nil && b.Epoch == epoch {
+		return b.refusal()
+	}
 	return stale("You are no longer the one who is signing: the time ran out, or signing went on elsewhere.")
 }
 
 // Beat renews the lease: somebody was active on the signing page (rule 3). The first
-// one makes a soft lease hard. While others wait nobody holds longer than MaxHold in a row.
+// one makes a soft lease hard. While others wait nobody holds longer than MaxHold in a row, and what lapsed before is forgotten.
 // A lease that was idle, soft or without a beat for more than half its length, is recorded as renewed.
 func (s *Signing) Beat(ctx context.Context, v Visit, epoch int64) (lease Lease, err error) {
 	err = s.write(ctx, func(tx *db.Tx) error {
@@ -407,7 +427,7 @@ func (s *Signing) Beat(ctx context.Context, v Visit, epoch int64) (lease Lease, 
 		}
 		row, err := at.renew(tx, epoch)
 		if errors.Is(err, db.ErrNone) {
-			return at.whyStale(tx)
+			return at.whyStale(tx, epoch)
 		}
 		if err != nil {
 			return err
@@ -420,9 +440,8 @@ func (s *Signing) Beat(ctx context.Context, v Visit, epoch int64) (lease Lease, 
 }
 
 // renewedUntil is when a lease ends that is renewed now, of length $4 and at most $5 in a row while others wait.
-const renewedUntil = `case when taken_ms + $5 < clock_ms() + $4 and exists (select 1 from invitees i
-		where i.role_id = roles.id and i.id <> roles.holder and i.waiting_ms is not null)
-	then taken_ms + $5 else clock_ms() + $4 end`
+const renewedUntil = `case when row_ms + $5 < clock_ms() + $4 and ` + othersWait + `
+	then (case when row_ms + $5 > clock_ms() then row_ms + $5 else clock_ms() end) else clock_ms() + $4 end`
 
 // wasIdle is the condition that the renewal is one from idle.
 const wasIdle = `(stage = 'soft' or ` + renewedUntil + ` - expires_ms > $4 / 2)`
@@ -436,7 +455,7 @@ func (at spot) renew(tx *db.Tx, epoch int64) (roleRow, error) {
 		if idle {
 			condition = wasIdle
 		}
-		row, err := db.One[roleRow](tx, `update roles set stage = 'hard', expires_ms = `+renewedUntil+` where `+held+` and `+condition+` returning *`,
+		row, err := db.One[roleRow](tx, `update roles set stage = 'hard', idle_lapses = 0, expires_ms = `+renewedUntil+` where `+held+` and `+condition+` returning *`,
 			at.role.ID, at.me.ID, epoch, set.HardLease.Milliseconds(), set.MaxHold.Milliseconds())
 		if errors.Is(err, db.ErrNone) {
 			continue

@@ -90,7 +90,13 @@ func newListing(tx *db.Tx, p authz.Principal, q Query) (*listing, error) {
 	l.where(`account_id = ?`, p.Account)
 	l.where(`type = ?`, l.kind)
 	l.where(`trashed = ?`, trashed)
-	l.where(`(visibility = 'ACCOUNT' or owner_id = ?)`, p.User)
+	if q.Came {
+		if err := l.came(tx); err != nil {
+			return nil, err
+		}
+	} else {
+		l.where(`(visibility = 'ACCOUNT' or owner_id = ?)`, p.User)
+	}
 	if len(q.Status) > 0 {
 		l.conditions = append(l.conditions, `status in (`+placeholders(&l.args, q.Status...)+`)`)
 	}

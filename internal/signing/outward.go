@@ -115,7 +115,7 @@ func (s *Signing) Trail(ctx context.Context, p authz.Principal, pkg string) (out
 }
 
 // told is what a trail tells of an event's further personal data; the mailboxes behind aliases are the operator's to read.
-var told = []string{"to_name", "to_email", "holder"}
+var told = []string{"to_name", "to_email", "holder", "reason"}
 
 // trail reads a package's events as everybody may see them.
 func trail(tx *db.Tx, pkg string) (out []audit.Record, err error) {

@@ -7,6 +7,7 @@ import (
 	"countersign.dev/internal/audit"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
+	"countersign.dev/internal/errs"
 	"countersign.dev/internal/webhook"
 )
 
@@ -190,5 +191,8 @@ func sessionUser(tx *db.Tx, e audit.Event) (string, error) {
 		return "", nil
 	}
 	u, err := directory.UserByID(tx, e.Actor.User)
+	if errs.KindOf(err) == errs.NotFound { // somebody of the console who is no user
+		return "", nil
+	}
 	return u.SenderID, err
 }

@@ -104,6 +104,11 @@ type roleRow struct {
 	Fails                                int
 	Kept                                 string
 	NotifiedMs                           *int64
+	LastHolder                           string // who held last, or holds
+	RowMs, FreedMs                       int64  // since when he holds in a row; when his last lease ended, while none runs
+	IdleLapses                           int    // of his in a row, while others waited
+	BrokenHolder, BrokenBy, BrokenReason string // whose lease was broken, by whom and why
+	BrokenEpoch, BrokenMs                int64
 }
 
 // The states of a role.
@@ -165,6 +170,12 @@ func lockOpen(tx *db.Tx, pkg string) error {
 // by is the caller as the audit log names him: a client with the name and the shown address of the user it acts as.
 func by(tx *db.Tx, p authz.Principal) audit.Actor {
 	a := audit.By(p)
+	if p.Kind == authz.Staff {
+		if who, err := directory.StaffByID(tx, p.By); err == nil {
+			a.Name, a.Email = who.Name, who.Email
+		}
+		return a
+	}
 	if u, err := directory.UserByID(tx, p.User); err == nil {
 		a.Name, a.Email = u.Name(), u.ShownEmail()
 	}

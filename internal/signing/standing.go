@@ -18,6 +18,7 @@ const (
 	phaseMine     = "mine"     // the visitor holds the lease
 	phaseHeld     = "held"     // somebody else does
 	phaseWaiting  = "waiting"  // others sign first
+	phaseResting  = "resting"  // it is free, but the visitor lets others go first (rule 13)
 	phaseSigned   = "signed"   // done
 	phaseDeclined = "declined" // ended by a decline, here or elsewhere
 	phaseClosed   = "closed"   // the package is no longer being signed, or the visitor no longer asked
@@ -39,6 +40,7 @@ func (s *Signing) Standing(ctx context.Context, v Visit) (out Standing, err erro
 
 func (at spot) standing(tx *db.Tx) (st Standing, err error) {
 	st = Standing{Package: at.pkg.Status, Watching: at.me.Watching, Now: at.now}
+	st.Broken = at.broken()
 	names, err := at.signedName(tx)
 	if err != nil {
 		return st, err
@@ -50,10 +52,18 @@ func (at spot) standing(tx *db.Tx) (st Standing, err error) {
 		return st, nil
 	}
 	asked, err := stillAsked(tx, at.role, at.me)
-	if !asked {
+	if err != nil || !asked {
 		st.Phase, st.Lease = phaseClosed, nil
+		return st, err
 	}
-	return st, err
+	if st.Phase == phaseFree {
+		rest, err := at.rest(tx, st.Now.UnixMilli())
+		if err != nil || rest == nil {
+			return st, err
+		}
+		st.Phase, st.Until, st.Idle = phaseResting, rest.until, rest.idle
+	}
+	return st, nil
 }
 
 // signedName is the name that was stamped for the role, by the id of its invitee, once it is signed.

@@ -289,6 +289,7 @@ type Query struct {
 	Status     []Status
 	Trashed    *bool  // nil: those that are not
 	Inbox      bool   // only what the caller himself is asked to sign now
+	Came       bool   // only what was sent to a group of the caller's, also what its sender shows nobody else
 	Expiring   bool   // only what expires within ExpiringSoon
 	None       bool   // no package at all: what was asked contradicts itself
 	Search     string // in name and description, or where SearchIn says: name, description

@@ -103,7 +103,8 @@ func (s *Signing) lookForLapse(ctx context.Context, payload []byte) error {
 			if err := (spot{pkg: pkg, role: r}).recordLapse(tx, r); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(`update roles set holder = null where id = $1`, r.ID); err != nil {
+			if _, err := tx.Exec(`update roles set holder = null, freed_ms = expires_ms,
+				idle_lapses = case when `+othersWait+` then idle_lapses + 1 else 0 end where id = $1`, r.ID, *r.Holder); err != nil {
 				return err
 			}
 		}

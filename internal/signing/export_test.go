@@ -1,0 +1,4 @@
+package signing
+
+// MomentWords are what events say.
+var MomentWords = momentWords
