@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -33,6 +34,9 @@ type File struct {
 	Bytes []byte
 	// Write streams instead of Bytes; what fails after the first byte cuts the connection.
 	Write func(io.Writer) error
+	// Patience is how long the client may take for each piece that Write writes, in the place of the server's time for
+	// the whole answer; 0 leaves it at that.
+	Patience time.Duration
 }
 
 // Status is the HTTP status for a kind of refusal (RFC 9110 §15).
@@ -106,12 +110,27 @@ func writeFile(w http.ResponseWriter, status int, f *File) error {
 	}
 	if f.Write != nil {
 		w.WriteHeader(status)
+		if f.Patience > 0 {
+			return f.Write(&patientWriter{w, http.NewResponseController(w), f.Patience})
+		}
 		return f.Write(w)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(f.Bytes)))
 	w.WriteHeader(status)
 	_, err := w.Write(f.Bytes)
 	return err
+}
+
+// patientWriter gives the client some time for each piece.
+type patientWriter struct {
+	io.Writer
+	control  *http.ResponseController
+	patience time.Duration
+}
+
+func (w *patientWriter) Write(b []byte) (int, error) {
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.patience)) // not every writer can; the server's own deadline holds then
+	return w.Writer.Write(b)
 }
 
 // extValue encodes a parameter value as RFC 8187 §3.2.1 demands. Clients of the

@@ -1,8 +1,8 @@
 // Package api is the front hall of the HTTP surfaces: what every call passes
 // through before a room hears of it, and the one place that answers.
 //
-//	recover ▶ request id, origin ▶ which surface, which route ▶ who is it ▶ declared right
-//	        ▶ limits ▶ handler (decode, call a room, word the answer) ▶ answer or refusal ▶ one log line
+//	recover ▶ request id, origin ▶ which surface, which route ▶ its gate ▶ who is it ▶ declared right
+//	        ▶ does the surface admit him now ▶ limits ▶ handler (decode, call a room, word the answer) ▶ answer or refusal ▶ one log line
 //
 // A surface is a Dialect: a route table, and a function that words a refusal.
 // The dialects live in folders below this one, know each other not, and contain

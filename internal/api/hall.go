@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,7 +124,7 @@ func (h *Hall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := watch(r)
 	answer, err := h.answer(out, r, e)
 	if err != nil {
-		answer = h.refuse(e, err)
+		answer = h.refuse(r, e, err)
 		drain(w, r, body)
 	}
 	if err := write(out, answer); err != nil {
@@ -131,7 +132,7 @@ func (h *Hall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if out.status != 0 {
 			panic(http.ErrAbortHandler) // the client must see that it is cut short
 		}
-		_ = write(out, h.refuse(e, e.err))
+		_ = write(out, h.refuse(r, e, e.err))
 	}
 }
 
@@ -143,14 +144,11 @@ func (h *Hall) answer(w http.ResponseWriter, r *http.Request, e *event) (a Answe
 		}
 	}()
 	route, values, err := e.surface.match(r.Method, e.path)
-	if err != nil {
-		return Answer{}, err
+	if err == nil {
+		e.route = route
+		r, err = h.enter(r, e)
 	}
-	e.route = route
-	if e.by, err = h.authenticate(r, e.surface, route); err != nil {
-		return Answer{}, err
-	}
-	if err := declared(route, e.by); err != nil {
+	if err = e.admit(w, r, err); err != nil {
 		return Answer{}, err
 	}
 	if err := unescape(route.names, values); err != nil {
@@ -168,6 +166,58 @@ func (h *Hall) answer(w http.ResponseWriter, r *http.Request, e *event) (a Answe
 		ctx = h.WithOrigin(ctx, e.origin)
 	}
 	return route.Handle(&Request{HTTP: r, Principal: e.by, Origin: e.origin, ctx: ctx, names: route.names, values: values, query: query})
+}
+
+// enter finds out who makes a call, and whether the route is for him.
+func (h *Hall) enter(r *http.Request, e *event) (*http.Request, error) {
+	passed, err := e.surface.gate(r)
+	if err != nil {
+		return r, err
+	}
+	if e.by, err = h.authenticate(passed, e.surface, e.route); err != nil {
+		return passed, err
+	}
+	return passed, declared(e.route, e.by)
+}
+
+// admit asks the dialect whether a call may be made now, or tells it of one that may not be made at all.
+func (e *event) admit(w http.ResponseWriter, r *http.Request, refused error) error {
+	var header map[string]string
+	err := refused
+	switch {
+	case refused != nil && e.surface.Turned != nil:
+		var instead error
+		if header, instead = e.surface.Turned(e.refusal(r, refused)); instead != nil {
+			err = instead
+		}
+	case refused == nil && e.surface.Admit != nil:
+		header, err = e.surface.Admit(r, e.by)
+	}
+	for name, value := range header {
+		w.Header().Set(name, value)
+	}
+	return err
+}
+
+// refusal is what a dialect is told of a call that is refused. A fault is told as one, and nothing of it.
+func (e *event) refusal(r *http.Request, err error) Refusal {
+	refused, ok := errors.AsType[*errs.Error](err)
+	if !ok {
+		refused = errs.New(errs.Fault, "fault", "")
+	}
+	return Refusal{HTTP: r, Origin: e.origin, Principal: e.by, Error: refused}
+}
+
+// gate asks the dialect before anybody is authenticated.
+func (s *surface) gate(r *http.Request) (*http.Request, error) {
+	if s.Gate == nil {
+		return r, nil
+	}
+	ctx, err := s.Gate(r)
+	if err != nil {
+		return nil, err
+	}
+	return r.WithContext(ctx), nil
 }
 
 func (h *Hall) authenticate(r *http.Request, s *surface, route *leaf) (authz.Principal, error) {
@@ -258,12 +308,9 @@ func readQuery(r *http.Request) (url.Values, error) {
 }
 
 // refuse has the dialect word an error. Only a refusal is told, never a fault.
-func (h *Hall) refuse(e *event, err error) Answer {
+func (h *Hall) refuse(r *http.Request, e *event, err error) Answer {
 	e.err = err
-	refusal, ok := errors.AsType[*errs.Error](err)
-	if !ok {
-		refusal = errs.New(errs.Fault, "fault", "")
-	}
+	refusal := e.refusal(r, err)
 	a := e.word(refusal)
 	if a.Header == nil {
 		a.Header = map[string]string{}
@@ -271,22 +318,25 @@ func (h *Hall) refuse(e *event, err error) Answer {
 	switch a.Status {
 	case http.StatusUnauthorized:
 		if a.Header["WWW-Authenticate"] == "" {
-			a.Header["WWW-Authenticate"] = h.challenge(refusal)
+			a.Header["WWW-Authenticate"] = h.challenge(refusal.Error)
 		}
 	case http.StatusMethodNotAllowed:
-		a.Header["Allow"] = refusal.Params["allow"]
+		a.Header["Allow"] = refusal.Error.Params["allow"]
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		a.Header["Retry-After"] = "1"
+		a.Header["Retry-After"] = cmp.Or(a.Header["Retry-After"], "1")
 	}
 	return a
 }
 
 // word has the route, else the dialect, word a refusal.
-func (e *event) word(refusal *errs.Error) Answer {
-	if e.route != nil && e.route.Refuse != nil {
-		return e.route.Refuse(refusal)
+func (e *event) word(r Refusal) Answer {
+	switch {
+	case e.route != nil && e.route.Refuse != nil:
+		return e.route.Refuse(r.Error)
+	case e.surface.RefuseTo != nil:
+		return e.surface.RefuseTo(r)
 	}
-	return e.surface.Refuse(e.path, refusal)
+	return e.surface.Refuse(e.path, r.Error)
 }
 
 // challenge has no error when no credentials were sent (RFC 6750 §3.1).

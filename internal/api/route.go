@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -63,8 +65,28 @@ type Dialect struct {
 	APIKeys bool
 	// Cookie is the name of the cookie that carries a session, a way in where no Authorization header is sent; "" is none.
 	Cookie string
+	// Gate looks at a call of a route before anybody asks who makes it, and may put what it found out into the
+	// context it returns; nil lets all pass.
+	Gate func(r *http.Request) (context.Context, error)
 	// Refuse words a refusal of a call to a path, as Claim returned it. A fault arrives as Kind Fault with no text.
 	Refuse func(path string, e *errs.Error) Answer
+	// RefuseTo words a refusal in the way that the caller asked for, in the place of Refuse; nil leaves it to that.
+	RefuseTo func(Refusal) Answer
+	// Admit is asked after the declared right and before anything else of the call is read. Its headers go on the answer
+	// of the call, whatever becomes of it; its error refuses the call. nil admits everybody.
+	Admit func(r *http.Request, p authz.Principal) (header map[string]string, err error)
+	// Turned hears of the calls that were refused before Admit was asked: for want of a route, of credentials or of a right.
+	// Its headers go on the answer; its error, if any, is told in the place of the refusal. nil is told nothing.
+	Turned func(Refusal) (header map[string]string, err error)
+}
+
+// Refusal is a call that is refused.
+type Refusal struct {
+	HTTP   *http.Request
+	Origin Origin
+	// Principal is the caller; zero as long as nobody knows him.
+	Principal authz.Principal
+	Error     *errs.Error
 }
 
 // surface is a dialect ready to serve.

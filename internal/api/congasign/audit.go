@@ -42,6 +42,7 @@ var vocabulary = map[string]struct{ kind, target string }{
 	"lease.released":      {"Signing Session For Recipient", "Package"},
 	"lease.lapsed":        {"Signing Session For Recipient", "Package"},
 	"lease.voided":        {"Signing Session For Recipient", "Package"},
+	"lease.broken":        {"Signing Session For Recipient", "Package"},
 	"consent.accepted":    {"Accept", "Document"},
 	"field.filled":        {"Form Field", "Document"},
 	"document.viewed":     {"View", "Document"},

@@ -17,16 +17,12 @@ import (
 
 	"countersign.dev/internal/api"
 	"countersign.dev/internal/authz"
-	"countersign.dev/internal/errs"
 	"countersign.dev/internal/retry"
 	"countersign.dev/internal/signing"
 )
 
 // handler answers a call.
 type handler = func(*api.Request) (api.Answer, error)
-
-// maxKey is the longest Idempotency-Key, in characters.
-const maxKey = 255
 
 // once has a call that makes something, and answers {"id"}, happen once for each Idempotency-Key.
 func (s *surface) once(h handler) handler {
@@ -111,14 +107,12 @@ func again(a retry.Answer) api.Answer {
 // keyed reads the call of a request with an Idempotency-Key; nil when it has none.
 // The body is read, and is there to be read again.
 func (s *surface) keyed(r *api.Request) (*retry.Call, error) {
-	keys := r.HTTP.Header.Values("Idempotency-Key")
-	if len(keys) == 0 || s.retry == nil {
+	if s.retry == nil {
 		return nil, nil
 	}
-	key, ok := keyText(keys[0])
-	if !ok || len(keys) > 1 {
-		return nil, errs.New(errs.Invalid, "idempotency_key.malformed",
-			"An Idempotency-Key is one text in double quotes of 1 to %d characters.", maxKey).On("Idempotency-Key")
+	key, err := r.IdempotencyKey()
+	if err != nil || key == "" {
+		return nil, err
 	}
 	body, err := r.Body()
 	if err != nil {
@@ -132,31 +126,6 @@ func (s *surface) keyed(r *api.Request) (*retry.Call, error) {
 
 // callerOf tells apart whose keys are whose: also two who act in the place of the same user.
 func callerOf(p authz.Principal) string { return string(p.Kind) + " " + p.User + " " + p.By }
-
-// keyText reads a string of RFC 9651 §3.3.3.
-func keyText(header string) (string, bool) {
-	if len(header) < 3 || header[0] != '"' {
-		return "", false
-	}
-	var out []byte
-	for i := 1; i < len(header); i++ {
-		c := header[i]
-		switch {
-		case c == '"':
-			return string(out), i == len(header)-1 && len(out) > 0 && len(out) <= maxKey
-		case c == '\\':
-			i++
-			if i == len(header) || header[i] != '"' && header[i] != '\\' {
-				return "", false
-			}
-			c = header[i]
-		case c < ' ' || c > '~':
-			return "", false
-		}
-		out = append(out, c)
-	}
-	return "", false
-}
 
 // fingerprint is a digest of what a call says: the media type, the query and the body. The boundary of a multipart body, which clients make anew each
 // time, does not count.

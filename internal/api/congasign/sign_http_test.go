@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"countersign.dev/internal/api/apitest"
+	"countersign.dev/internal/db"
+	"countersign.dev/internal/directory"
 )
 
 const signablePackage = `{"name":"Sign","status":"SENT",
@@ -134,6 +136,25 @@ var signingRefusals = []refusal{
 			s.T.Fatal(err)
 		}
 		return s.john().Post(one+"/documents/signConfirm", zipCode("12345"))
+	}},
+	{"sign after three idle turns while another waits", func(s *stack) apitest.Answer {
+		s.senders()
+		one := s.signable(s.group())
+		v := s.enter("signer2@example.com")
+		for range 3 {
+			_, err := s.signing.Take(s.T.Context(), v)
+			if err == nil {
+				err = s.db.Write(s.T.Context(), func(tx *db.Tx) error {
+					_, err := tx.Exec(`update invitees set waiting_ms = clock_ms() where email = 'signer1@example.com'`)
+					return err
+				})
+			}
+			if err != nil {
+				s.T.Fatal(err)
+			}
+			s.db.Shift(directory.Defaults.SoftLease)
+		}
+		return s.as(s.apiKey("signer2@example.com")).Post(one+"/documents/signConfirm", `{"id":"d1"}`)
 	}},
 	{"sign a draft", func(s *stack) apitest.Answer {
 		s.senders()

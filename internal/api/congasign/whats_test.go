@@ -22,12 +22,19 @@ var elsewhereFiles = map[string]string{
 	"../../directory/caller.go":   "the surface for user management", "../../directory/country.go": "partners' accounts",
 	"../../directory/channel.go": "partners' channels", "../../directory/domain.go": "domains of organisations: the operator and the surface for user management",
 	"../../directory/consumable.go": "partners' accounts", "../../directory/settings.go": "partners and the operator",
+	"../../directory/account_user.go": "the console", "../../directory/own_settings.go": "the console", "../../directory/reach.go": "the console",
+	"../../directory/staff.go": "the console", "../../directory/people.go": "the console", "../../directory/console_*.go": "the console",
+	"../../directory/businesskey.go": "the surface for IntelAgree", "../../directory/numbered.go": "the surface for IntelAgree",
+	"../../directory/licence*.go": "the console", "../../directory/listed.go": "the surface for access lists",
 	"../../authn/platform.go": "the surface for user management", "../../authn/exchange.go": "the surface for token exchange",
 	"../../authn/technical.go": "technical accounts: the operator", "../../authn/clients.go": "the operator",
+	"../../authn/accesstoken.go": "tokens of the access list", "../../authn/subscription.go": "the surface for IntelAgree",
+	"../../authn/console*.go": "the console", "../../authn/oidc.go": "the console", "../../authn/provider.go": "the console",
+	"../../authn/password.go": "the console", "../../authn/signin.go": "the console",
 	"../../authn/code.go": "codes on the signing pages", "../../authn/browser.go": "the signing pages", "../../authn/proof.go": "the signing pages",
 	"../../webhook/gate.go": "what keeps a call from being made: it is in the list of deliveries", "../../webhook/call.go": "for who receives the calls",
-	"../../webhook/list.go": "the operator's command",
-	"oauth.go":              "the token endpoint words its refusals by RFC 6749: TestSurface/OAuthErrors",
+	"../../webhook/list.go": "the operator's command", "../../webhook/browse.go": "the console",
+	"oauth.go": "the token endpoint words its refusals by RFC 6749: TestSurface/OAuthErrors",
 }
 
 // unreached are refusals that no row of errors.tsv shows, with the reason.
@@ -35,6 +42,7 @@ var unreached = map[string]string{
 	// On the signing pages.
 	"consent.missing": "the API consents with the signature", "copy.off": "pages", "decline.off": "pages", "lease.stale": "pages: the API takes, signs and releases at once",
 	"link.unknown": "pages", "mark.missing": "pages: the API takes an image", "member.moved": "pages", "page.dpi": "pages", "visit.unknown": "pages",
+	"lease.none": "the console's pages", "lease.not_breaker": "the console's pages", "lease.break_reason": "the console's pages", "manager.needed": "the console's people",
 	"package.not_in_person": "pages", "signer.locked": "pages: by the API nobody enters a code", "logo.unknown": "pages",
 	// In other surfaces and for the operator.
 	"account.unknown": "the operator", "organisation.unknown": "the operator", "callback.unknown": "the operator's command",
