@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/page"
 	"countersign.dev/internal/signing"
 )
 
@@ -45,7 +46,7 @@ func (s *site) removeFile(w http.ResponseWriter, r *http.Request) error {
 		Attachment string `json:"attachment"`
 		Number     int    `json:"number"`
 	}
-	if err := decode(w, r, &in); err != nil {
+	if err := page.Decode(w, r, &in); err != nil {
 		return err
 	}
 	if err := s.Signing.Detach(r.Context(), visit(r), in.Epoch, in.Attachment, in.Number); err != nil {
@@ -59,7 +60,7 @@ func (s *site) filesNow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.json(w, http.StatusOK, map[string][]attachmentView{"attachments": attachmentViews(c.Attachments)})
+	page.JSON(w, http.StatusOK, map[string][]attachmentView{"attachments": attachmentViews(c.Attachments)})
 	return nil
 }
 

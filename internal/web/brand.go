@@ -8,16 +8,8 @@ import (
 
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/page"
 )
-
-// head is whose page it is, as its head shows it.
-type head struct {
-	Name    string // of the account, or the product's
-	Logo    string // address of a picture, or empty
-	Alt     string // what the picture is, in words
-	Theme   string // address of a stylesheet with the account's colours, or empty
-	Account bool   // the account has a name or logo of its own
-}
 
 // branded is a view that knows whose page it is.
 type branded interface{ brand() directory.Brand }
@@ -38,7 +30,7 @@ func (v inboxPage) brand() (b directory.Brand) {
 // headOf finds out whose page it is: of the view, else of the invitation in the
 // address, refusals included. What cannot be found out is the product's: an error
 // page must not fail for want of a logo.
-func (s *site) headOf(r *http.Request, view any) head {
+func (s *site) headOf(r *http.Request, view any) page.Head {
 	var b directory.Brand
 	if v, ok := view.(branded); ok {
 		b = v.brand()
@@ -51,8 +43,8 @@ func (s *site) headOf(r *http.Request, view any) head {
 }
 
 // accountHead is a brand as pages show it; Name is empty when it has none.
-func (s *site) accountHead(b directory.Brand) head {
-	h := head{Name: b.Name, Logo: s.logoURL(b.Logo), Alt: "Logo", Theme: themeURL(b.Theme)}
+func (s *site) accountHead(b directory.Brand) page.Head {
+	h := page.Head{Name: b.Name, Logo: s.logoURL(b.Logo), Alt: "Logo", Theme: themeURL(b.Theme)}
 	if b.Name != "" {
 		h.Alt = "Logo of " + b.Name
 	}

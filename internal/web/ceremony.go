@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/page"
 	"countersign.dev/internal/signing"
 )
 
@@ -39,19 +40,19 @@ func (s *site) ceremony(w http.ResponseWriter, r *http.Request) error {
 			c.Others[i].Phase = optedOut
 		}
 	}
-	page := ceremonyPage{Ceremony: c, Handle: v.Handle, Nonce: s.nonce(v.Browser, v.Handle)}
+	view := ceremonyPage{Ceremony: c, Handle: v.Handle, Nonce: s.Nonce(v.Browser, v.Handle)}
 	if here(r, c.Standing) {
-		page.Sheets, page.Initials = sheets(c), signing.Initials(c.Me.Name)
-		page.Files, page.Affidavit = attachmentViews(c.Attachments), atSignature(c)
-		return s.render(w, r, http.StatusOK, "signing", page)
+		view.Sheets, view.Initials = sheets(c), signing.Initials(c.Me.Name)
+		view.Files, view.Affidavit = attachmentViews(c.Attachments), atSignature(c)
+		return s.Render(w, r, http.StatusOK, "signing", view)
 	}
-	if page.Host = hostOf(r, c); page.Host != "" && c.Standing.Phase == "signed" {
-		return seeOther(w, r, page.Host)
+	if view.Host = hostOf(r, c); view.Host != "" && c.Standing.Phase == "signed" {
+		return page.SeeOther(w, r, view.Host)
 	}
 	if c.InPerson && c.Me.Host == "" && c.Standing.Package == signing.Sent {
-		return s.host(w, r, page)
+		return s.host(w, r, view)
 	}
-	return s.render(w, r, http.StatusOK, "standing", page)
+	return s.Render(w, r, http.StatusOK, "standing", view)
 }
 
 // here tells whether the visitor's lease is the one of this address.

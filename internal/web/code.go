@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/page"
 	"countersign.dev/internal/signing"
 )
 
@@ -35,7 +36,7 @@ func (s *site) askCode(w http.ResponseWriter, r *http.Request, handle string, re
 			page.Problem, page.Left = "This was not the code, and it was the last try: the code can be used no more. Please ask for a new one.", ""
 		}
 	}
-	return s.render(w, r, status, "code", page)
+	return s.Render(w, r, status, "code", page)
 }
 
 // sendCode mails a new code.
@@ -48,12 +49,12 @@ func (s *site) sendCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return seeOther(w, r, at(v)+"?sent")
+	return page.SeeOther(w, r, at(v)+"?sent")
 }
 
 // proveCode compares the code; right, it goes on to what the person asked for.
 func (s *site) proveCode(w http.ResponseWriter, r *http.Request) error {
-	if err := form(w, r); err != nil {
+	if err := page.Form(w, r); err != nil {
 		return err
 	}
 	code := strings.Map(digit, r.PostFormValue("code"))
@@ -72,14 +73,14 @@ func (s *site) proveCode(w http.ResponseWriter, r *http.Request) error {
 func (s *site) codeProblem(w http.ResponseWriter, r *http.Request, v signing.Visit, problem error) error {
 	_, refused := s.Signing.Standing(r.Context(), v)
 	if !errs.Is(refused, "identify.code") {
-		return seeOther(w, r, at(v))
+		return page.SeeOther(w, r, at(v))
 	}
 	return s.askCode(w, r, v.Handle, refused, problem)
 }
 
 // codeAgain answers a reload after a wrong code.
 func (s *site) codeAgain(w http.ResponseWriter, r *http.Request) error {
-	return seeOther(w, r, at(visit(r))+"?sent")
+	return page.SeeOther(w, r, at(visit(r))+"?sent")
 }
 
 // digit keeps the digits of a code that was pasted with blanks or a hyphen.

@@ -1,11 +1,15 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+
+	"countersign.dev/internal/page"
+)
 
 // consent records that the signer agrees to sign electronically.
 func (s *site) consent(w http.ResponseWriter, r *http.Request) error {
 	var in epochJSON
-	if err := decode(w, r, &in); err != nil {
+	if err := page.Decode(w, r, &in); err != nil {
 		return err
 	}
 	if err := s.Signing.Consent(r.Context(), visit(r), in.Epoch); err != nil {

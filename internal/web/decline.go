@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 
+	"countersign.dev/internal/page"
 	"countersign.dev/internal/signing"
 )
 
@@ -12,7 +13,7 @@ func (s *site) decline(w http.ResponseWriter, r *http.Request) error {
 		Epoch  int64  `json:"epoch"`
 		Reason string `json:"reason"`
 	}
-	if err := decode(w, r, &in); err != nil {
+	if err := page.Decode(w, r, &in); err != nil {
 		return err
 	}
 	if err := s.Signing.Decline(r.Context(), visit(r), in.Epoch, in.Reason); err != nil {
@@ -28,7 +29,7 @@ func (s *site) optOut(w http.ResponseWriter, r *http.Request) error {
 		Epoch  int64  `json:"epoch"`
 		Reason string `json:"reason"`
 	}
-	if err := decode(w, r, &in); err != nil {
+	if err := page.Decode(w, r, &in); err != nil {
 		return err
 	}
 	if err := s.Signing.OptOut(r.Context(), visit(r), in.Epoch, in.Reason); err != nil {

@@ -1,13 +1,12 @@
 package web
 
 import (
-	"mime"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/page"
 )
 
 // dpi of page images when the address names none; a letter page is 1275 pixels wide.
@@ -16,21 +15,21 @@ const defaultDPI = 150
 // documentPage serves "{n}.png", a page as the server renders it, and "{n}.json",
 // the words on it. n counts from 0.
 func (s *site) documentPage(w http.ResponseWriter, r *http.Request) error {
-	number, kind, _ := strings.Cut(r.PathValue("page"), ".")
-	page, err := strconv.Atoi(number)
-	if err != nil || page < 0 {
+	text, kind, _ := strings.Cut(r.PathValue("page"), ".")
+	number, err := strconv.Atoi(text)
+	if err != nil || number < 0 {
 		kind = ""
 	}
 	switch kind {
 	case "png":
-		return s.pageImage(w, r, page)
+		return s.pageImage(w, r, number)
 	case "json":
-		return s.pageText(w, r, page)
+		return s.pageText(w, r, number)
 	}
 	return errs.New(errs.NotFound, "page.unknown", "There is no such page.")
 }
 
-func (s *site) pageImage(w http.ResponseWriter, r *http.Request, page int) error {
+func (s *site) pageImage(w http.ResponseWriter, r *http.Request, number int) error {
 	dpi := defaultDPI
 	if text := r.URL.Query().Get("dpi"); text != "" {
 		var err error
@@ -38,7 +37,7 @@ func (s *site) pageImage(w http.ResponseWriter, r *http.Request, page int) error
 			return errs.New(errs.Invalid, "dpi.malformed", "dpi is a whole number.").On("dpi")
 		}
 	}
-	png, etag, err := s.Signing.PageImage(r.Context(), visit(r), r.PathValue("doc"), page, dpi)
+	png, etag, err := s.Signing.PageImage(r.Context(), visit(r), r.PathValue("doc"), number, dpi)
 	if err != nil {
 		return err
 	}
@@ -55,12 +54,12 @@ func (s *site) pageImage(w http.ResponseWriter, r *http.Request, page int) error
 	return err
 }
 
-func (s *site) pageText(w http.ResponseWriter, r *http.Request, page int) error {
-	words, err := s.Signing.PageText(r.Context(), visit(r), r.PathValue("doc"), page)
+func (s *site) pageText(w http.ResponseWriter, r *http.Request, number int) error {
+	words, err := s.Signing.PageText(r.Context(), visit(r), r.PathValue("doc"), number)
 	if err != nil {
 		return err
 	}
-	s.json(w, http.StatusOK, map[string]any{"words": words})
+	page.JSON(w, http.StatusOK, map[string]any{"words": words})
 	return nil
 }
 
@@ -70,17 +69,6 @@ func (s *site) copy(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	attach(w, name, "application/pdf", pdf)
+	page.Attach(w, name, "application/pdf", pdf)
 	return nil
-}
-
-// attach sends a file to be saved, never to be shown: its bytes are somebody else's.
-func attach(w http.ResponseWriter, name, kind string, b []byte) {
-	if _, _, err := mime.ParseMediaType(kind); err != nil {
-		kind = "application/octet-stream"
-	}
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Content-Disposition", "attachment; filename*=UTF-8''"+strings.ReplaceAll(url.QueryEscape(name), "+", "%20"))
-	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	_, _ = w.Write(b)
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/page"
 	"countersign.dev/internal/signing"
 )
 
@@ -11,11 +12,11 @@ import (
 // what the person asked for by "Start signing": the lease, or first the code. The
 // token is in the body, so no address after this one holds it.
 func (s *site) enter(w http.ResponseWriter, r *http.Request) error {
-	if err := form(w, r); err != nil {
+	if err := page.Form(w, r); err != nil {
 		return err
 	}
 	token, email := r.PostFormValue("token"), r.PostFormValue("email")
-	if err := s.checkNonce(r.PostFormValue("nonce"), browser(r), token); err != nil {
+	if err := s.CheckNonce(r.PostFormValue("nonce"), browser(r), token); err != nil {
 		return err
 	}
 	v, err := s.Signing.Enter(r.Context(), token, email, browser(r))
@@ -23,7 +24,7 @@ func (s *site) enter(w http.ResponseWriter, r *http.Request) error {
 	case errs.Conflict: // closed since the page was shown: the page says how
 		return s.landing(w, r, http.StatusConflict, landing{Token: token})
 	case errs.Invalid, errs.Denied, errs.Unprocessable:
-		return s.landing(w, r, statusOf(err), landing{Token: token, Email: email, Problem: problemView(err).Detail})
+		return s.landing(w, r, page.StatusOf(err), landing{Token: token, Email: email, Problem: word(r, page.ProblemOf(err)).Detail})
 	}
 	if err != nil {
 		return err
@@ -38,7 +39,7 @@ func (s *site) enter(w http.ResponseWriter, r *http.Request) error {
 func (s *site) start(w http.ResponseWriter, r *http.Request, v signing.Visit) error {
 	lease, err := s.Signing.Take(r.Context(), v)
 	if err == nil {
-		return seeOther(w, r, atLease(v, lease))
+		return page.SeeOther(w, r, atLease(v, lease))
 	}
 	if errs.Is(err, "identify.code") {
 		return s.startCode(w, r, v)
@@ -48,7 +49,7 @@ func (s *site) start(w http.ResponseWriter, r *http.Request, v signing.Visit) er
 	}
 	switch errs.KindOf(err) {
 	case errs.Conflict, errs.Denied, errs.Unauthenticated:
-		return seeOther(w, r, at(v))
+		return page.SeeOther(w, r, at(v))
 	}
 	return err
 }
@@ -61,5 +62,5 @@ func (s *site) startCode(w http.ResponseWriter, r *http.Request, v signing.Visit
 	if err != nil {
 		return err
 	}
-	return seeOther(w, r, at(v)+"?sent")
+	return page.SeeOther(w, r, at(v)+"?sent")
 }

@@ -1,6 +1,10 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+
+	"countersign.dev/internal/page"
+)
 
 // fill saves one field's value, "document/approval/field". Where conditions are about fields of the visitor's, the
 // answer says how they stand now; else it is empty.
@@ -10,7 +14,7 @@ func (s *site) fill(w http.ResponseWriter, r *http.Request) error {
 		Field string `json:"field"`
 		Value string `json:"value"`
 	}
-	if err := decode(w, r, &in); err != nil {
+	if err := page.Decode(w, r, &in); err != nil {
 		return err
 	}
 	if err := s.Signing.Fill(r.Context(), visit(r), in.Epoch, in.Field, in.Value); err != nil {
@@ -28,6 +32,6 @@ func (s *site) fill(w http.ResponseWriter, r *http.Request) error {
 	for i, f := range switched {
 		out[i] = switchedJSON(f)
 	}
-	s.json(w, http.StatusOK, map[string][]switchedJSON{"switched": out})
+	page.JSON(w, http.StatusOK, map[string][]switchedJSON{"switched": out})
 	return nil
 }

@@ -20,5 +20,5 @@ func (s *site) inbox(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !page.Unproven {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, "inbox", page)
+	return s.Render(w, r, http.StatusOK, "inbox", page)
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/page"
 	"countersign.dev/internal/signing"
 )
 
@@ -46,7 +47,7 @@ func (s *site) host(w http.ResponseWriter, r *http.Request, page ceremonyPage) e
 		}
 	}
 	s.rememberHost(w, page.Handle)
-	return s.render(w, r, http.StatusOK, "host", view)
+	return s.Render(w, r, http.StatusOK, "host", view)
 }
 
 // handOver asks the signer in front of the device to confirm who he is.
@@ -66,8 +67,8 @@ func (s *site) askAffidavit(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	for _, one := range signers {
 		if one.ID == signer {
-			return s.render(w, r, status, "handover", handOverPage{Ceremony: c, Handle: v.Handle,
-				Nonce: s.nonce(v.Browser, v.Handle), Signer: one, Problem: problem})
+			return s.Render(w, r, status, "handover", handOverPage{Ceremony: c, Handle: v.Handle,
+				Nonce: s.Nonce(v.Browser, v.Handle), Signer: one, Problem: problem})
 		}
 	}
 	return errs.New(errs.NotFound, "signer.unknown", "This person does not sign on this device.")
@@ -75,11 +76,11 @@ func (s *site) askAffidavit(w http.ResponseWriter, r *http.Request, status int, 
 
 // takeOver hands the device to a signer who confirmed who he is, and shows him the documents.
 func (s *site) takeOver(w http.ResponseWriter, r *http.Request) error {
-	if err := form(w, r); err != nil {
+	if err := page.Form(w, r); err != nil {
 		return err
 	}
 	v := visit(r)
-	if err := s.checkNonce(r.PostFormValue("nonce"), v.Browser, v.Handle); err != nil {
+	if err := s.CheckNonce(r.PostFormValue("nonce"), v.Browser, v.Handle); err != nil {
 		return err
 	}
 	signer := r.PostFormValue("signer")
@@ -99,8 +100,7 @@ func (s *site) takeOver(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *site) rememberHost(w http.ResponseWriter, handle string) {
-	http.SetCookie(w, &http.Cookie{Name: hostCookie, Value: handle, Path: "/sign/",
-		HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode})
+	s.SetCookie(w, hostCookie, handle, "/sign/")
 }
 
 // hostOf is the path of the list from which a signer was handed the device, or "".

@@ -25,11 +25,11 @@ func (s *site) landing(w http.ResponseWriter, r *http.Request, code int, v landi
 		return err
 	}
 	v.Invitation = invitation
-	v.Nonce = s.nonce(browser(r), v.Token)
-	return s.render(w, r, code, "link", v)
+	v.Nonce = s.Nonce(browser(r), v.Token)
+	return s.Render(w, r, code, "link", v)
 }
 
 // linkAgain answers a reload of a link's page, whose address no longer holds the token.
 func (s *site) linkAgain(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "again", nil)
+	return s.Render(w, r, http.StatusOK, "again", nil)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/page"
 )
 
 // mailboxPage is the view of the built-in mailbox.
@@ -19,11 +20,11 @@ type mailboxPage struct {
 
 // mailbox lists the letters, of everybody or to one address (?to=).
 func (s *site) mailbox(w http.ResponseWriter, r *http.Request) error {
-	page, err := s.mailboxPage(r)
+	view, err := s.mailboxPage(r)
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, "mailbox", page)
+	return s.Render(w, r, http.StatusOK, "mailbox", view)
 }
 
 func (s *site) mailboxPage(r *http.Request) (mailboxPage, error) {
@@ -31,29 +32,29 @@ func (s *site) mailboxPage(r *http.Request) (mailboxPage, error) {
 	if err != nil {
 		return mailboxPage{}, err
 	}
-	page := mailboxPage{To: strings.ToLower(strings.TrimSpace(r.URL.Query().Get("to")))}
+	view := mailboxPage{To: strings.ToLower(strings.TrimSpace(r.URL.Query().Get("to")))}
 	for _, l := range all {
-		page.People = append(page.People, l.To)
-		if page.To == "" || strings.EqualFold(l.To, page.To) {
-			page.Letters = append(page.Letters, l)
+		view.People = append(view.People, l.To)
+		if view.To == "" || strings.EqualFold(l.To, view.To) {
+			view.Letters = append(view.Letters, l)
 		}
 	}
-	slices.Sort(page.People)
-	page.People = slices.Compact(page.People)
-	return page, nil
+	slices.Sort(view.People)
+	view.People = slices.Compact(view.People)
+	return view, nil
 }
 
 // letter opens one message.
 func (s *site) letter(w http.ResponseWriter, r *http.Request) error {
-	page, err := s.mailboxPage(r)
+	view, err := s.mailboxPage(r)
 	if err != nil {
 		return err
 	}
-	if page.Open, err = s.letterOf(r); err != nil {
+	if view.Open, err = s.letterOf(r); err != nil {
 		return err
 	}
-	w.Header().Set("Content-Security-Policy", policy+"; frame-src 'self'")
-	return s.render(w, r, http.StatusOK, "mailbox", page)
+	w.Header().Set("Content-Security-Policy", page.Policy+"; frame-src 'self'")
+	return s.Render(w, r, http.StatusOK, "mailbox", view)
 }
 
 func (s *site) letterOf(r *http.Request) (*Letter, error) {
@@ -88,13 +89,13 @@ func (s *site) letterBody(w http.ResponseWriter, r *http.Request) error {
 }
 
 // outward makes the links of a message open in the whole window.
-func outward(page string) string {
+func outward(message string) string {
 	const base = `<base target="_top">`
-	if i := strings.Index(strings.ToLower(page), "<head>"); i >= 0 {
+	if i := strings.Index(strings.ToLower(message), "<head>"); i >= 0 {
 		i += len("<head>")
-		return page[:i] + base + page[i:]
+		return message[:i] + base + message[i:]
 	}
-	return base + page
+	return base + message
 }
 
 // letterAttachment downloads one attachment.
@@ -107,7 +108,7 @@ func (s *site) letterAttachment(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	attach(w, name, kind, b)
+	page.Attach(w, name, kind, b)
 	return nil
 }
 
@@ -135,8 +136,8 @@ func (s *site) messages(w http.ResponseWriter, r *http.Request) error {
 		if links == nil {
 			links = []string{}
 		}
-		out = append(out, letterJSON{l.ID, l.From, l.To, l.Subject, machine(l.Date), l.Text, l.HTML, links})
+		out = append(out, letterJSON{l.ID, l.From, l.To, l.Subject, page.Machine(l.Date), l.Text, l.HTML, links})
 	}
-	s.json(w, http.StatusOK, out)
+	page.JSON(w, http.StatusOK, out)
 	return nil
 }

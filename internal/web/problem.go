@@ -2,31 +2,11 @@ package web
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/page"
 )
-
-// problem is what an error page says.
-type problem struct {
-	Status int
-	Title  string
-	Detail string
-	What   string
-	Inbox  bool // the way on is the visitor's inbox
-}
-
-var problemTitles = map[int]string{
-	http.StatusBadRequest:            "That did not work",
-	http.StatusUnauthorized:          "We do not know this browser yet",
-	http.StatusForbidden:             "This is not possible",
-	http.StatusNotFound:              "Nothing is here",
-	http.StatusConflict:              "Something changed in the meantime",
-	http.StatusRequestEntityTooLarge: "That is too large",
-	http.StatusTooManyRequests:       "One moment, please",
-	http.StatusServiceUnavailable:    "One moment, please",
-}
 
 // endings are the refusals after which an invitation's visitor can do nothing here: what the page
 // is called, what it says instead of the refusal's words, and what it adds to them.
@@ -39,19 +19,10 @@ var endings = map[string]struct{ title, detail, advice string }{
 		" Please ask the sender, or whoever looks after this server, to enter your name in a script the server has fonts for. Then open the link again."},
 }
 
-// problemView words an error for people; a fault tells nothing of its cause.
-func problemView(err error) problem {
-	p := problem{Status: statusOf(err), Title: "Something went wrong", What: "fault",
-		Detail: "The mistake is ours and has been noted. Please try again in a moment."}
-	if e, ok := errors.AsType[*errs.Error](err); ok {
-		p.Detail, p.What = e.Detail, e.What
-		p.Title = "That did not work"
-	}
-	if title, ok := problemTitles[p.Status]; ok {
-		p.Title = title
-	}
+// word says what visitors of an invitation can do about a problem. After an ending their way on is the inbox.
+func word(_ *http.Request, p page.Problem) page.Problem {
 	if end, ok := endings[p.What]; ok {
-		p.Title, p.Inbox = end.title, true
+		p.Title, p.Back = end.title, "/inbox"
 		p.Detail = cmp.Or(end.detail, p.Detail) + end.advice
 	}
 	if p.What == "identify.link" {
@@ -67,5 +38,5 @@ func (s *site) unknown(http.ResponseWriter, *http.Request) error {
 
 // front is the page at the root.
 func (s *site) front(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "front", s.References)
+	return s.Render(w, r, http.StatusOK, "front", s.References)
 }

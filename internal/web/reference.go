@@ -24,7 +24,7 @@ func (s *site) references() (routes []route) {
 	for _, ref := range s.References {
 		routes = append(routes,
 			route{"GET /openapi/" + ref.Name, public, html, func(w http.ResponseWriter, r *http.Request) error {
-				return s.render(w, r, http.StatusOK, "reference", ref)
+				return s.Render(w, r, http.StatusOK, "reference", ref)
 			}},
 			route{"GET /openapi/" + ref.Name + ".json", public, data, func(w http.ResponseWriter, _ *http.Request) error {
 				w.Header().Set("Content-Type", "application/json")
@@ -39,7 +39,7 @@ func (s *site) references() (routes []route) {
 // was built without the library.
 func (s *site) complete() error {
 	for _, name := range library {
-		if _, err := s.assets.url(name); err != nil && len(s.References) > 0 {
+		if _, err := s.AssetURL(name); err != nil && len(s.References) > 0 {
 			return fmt.Errorf("web: %s is missing: run third_party/fetch.sh before building", name)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"countersign.dev/internal/errs"
+	"countersign.dev/internal/page"
 	"countersign.dev/internal/signing"
 )
 
@@ -11,7 +12,7 @@ import (
 // sends only how the signature looks.
 func (s *site) sign(w http.ResponseWriter, r *http.Request) error {
 	var in submissionJSON
-	if err := decode(w, r, &in); err != nil {
+	if err := page.Decode(w, r, &in); err != nil {
 		return err
 	}
 	if err := s.affirmed(r, in.Affidavit); err != nil {

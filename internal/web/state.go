@@ -1,6 +1,10 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+
+	"countersign.dev/internal/page"
+)
 
 // state is how the signing stands; pages poll it. It renews nothing.
 func (s *site) state(w http.ResponseWriter, r *http.Request) error {
@@ -8,6 +12,6 @@ func (s *site) state(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.json(w, http.StatusOK, standingWire(standing))
+	page.JSON(w, http.StatusOK, standingWire(standing))
 	return nil
 }

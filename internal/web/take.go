@@ -2,33 +2,35 @@ package web
 
 import (
 	"net/http"
+
+	"countersign.dev/internal/page"
 )
 
 // take takes the lease. The form of the lobby is led on to the signing page; JSON
 // is answered with the lease, or 409 with its holder.
 func (s *site) take(w http.ResponseWriter, r *http.Request) error {
 	v := visit(r)
-	if wantsData(r) {
+	if page.WantsData(r) {
 		var in struct {
 			Nonce string `json:"nonce"`
 		}
-		if err := decode(w, r, &in); err != nil {
+		if err := page.Decode(w, r, &in); err != nil {
 			return err
 		}
-		if err := s.checkNonce(in.Nonce, v.Browser, v.Handle); err != nil {
+		if err := s.CheckNonce(in.Nonce, v.Browser, v.Handle); err != nil {
 			return err
 		}
 		lease, err := s.Signing.Take(r.Context(), v)
 		if err != nil {
 			return err
 		}
-		s.json(w, http.StatusOK, leaseWire(lease))
+		page.JSON(w, http.StatusOK, leaseWire(lease))
 		return nil
 	}
-	if err := form(w, r); err != nil {
+	if err := page.Form(w, r); err != nil {
 		return err
 	}
-	if err := s.checkNonce(r.PostFormValue("nonce"), v.Browser, v.Handle); err != nil {
+	if err := s.CheckNonce(r.PostFormValue("nonce"), v.Browser, v.Handle); err != nil {
 		return err
 	}
 	return s.start(w, r, v)

@@ -43,7 +43,7 @@ func (s *site) theme(w http.ResponseWriter, r *http.Request) error {
 		colors[part[0]] = parseColor(part[1:])
 	}
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	w.Header().Set("Content-Type", assetTypes[".css"])
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	_, err := w.Write([]byte(themeCSS(colors)))
 	return err
 }

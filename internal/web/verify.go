@@ -7,6 +7,7 @@ import (
 
 	"countersign.dev/internal/errs"
 	"countersign.dev/internal/evidence"
+	"countersign.dev/internal/page"
 )
 
 // verifyPage is the view of the verify page.
@@ -19,26 +20,26 @@ type verifyPage struct {
 
 // verifyForm asks for a file.
 func (s *site) verifyForm(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "verify", verifyPage{MaxMB: s.MaxFile >> 20})
+	return s.Render(w, r, http.StatusOK, "verify", verifyPage{MaxMB: s.MaxFile >> 20})
 }
 
 // verify reports on the file that was dropped. It is read, judged and forgotten.
 func (s *site) verify(w http.ResponseWriter, r *http.Request) error {
-	page := verifyPage{MaxMB: s.MaxFile >> 20}
+	view := verifyPage{MaxMB: s.MaxFile >> 20}
 	name, file, err := upload(w, r, s.MaxFile)
 	if err == nil {
-		page.File = name
+		view.File = name
 		var report evidence.Report
 		report, err = s.judge(r, file)
-		page.Report = &report
+		view.Report = &report
 	}
 	code := http.StatusOK
 	if e, ok := errors.AsType[*errs.Error](err); ok {
-		code, page.Problem, page.Report = statusOf(err), e.Detail, nil
+		code, view.Problem, view.Report = page.StatusOf(err), e.Detail, nil
 	} else if err != nil {
 		return err
 	}
-	return s.render(w, r, code, "verify", page)
+	return s.Render(w, r, code, "verify", view)
 }
 
 // judge verifies one file at a time: the page is open to anybody, and an altered
@@ -56,10 +57,10 @@ func (s *site) judge(r *http.Request, file []byte) (evidence.Report, error) {
 // upload reads the one file of the form, at most max bytes.
 func upload(w http.ResponseWriter, r *http.Request, max int64) (name string, file []byte, err error) {
 	tooLarge := errs.New(errs.TooLarge, "file.too_large", "This file is larger than %d MB.", max>>20)
-	if r.ContentLength > max+maxBody {
+	if r.ContentLength > max+page.MaxBody {
 		return "", nil, tooLarge
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, max+maxBody)
+	r.Body = http.MaxBytesReader(w, r.Body, max+page.MaxBody)
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return "", nil, errs.New(errs.Invalid, "file.missing", "Choose a PDF file.").Because(err)

@@ -2,14 +2,12 @@ package web
 
 import (
 	"context"
-	"html/template"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"countersign.dev/internal/evidence"
+	"countersign.dev/internal/page"
 	"countersign.dev/internal/signing"
 )
 
@@ -21,7 +19,7 @@ type Config struct {
 	Product string
 	Signing *signing.Signing
 	// Keys make the page nonce; secret.Box, the same on every replica.
-	Keys Keys
+	Keys page.Keys
 	// Verify reports on a file for the verify page; nil leaves the page out.
 	Verify func(ctx context.Context, file []byte) (evidence.Report, error)
 	// MaxFile is the largest file in bytes the verify page takes; 0 is 48 MiB, three
@@ -35,12 +33,6 @@ type Config struct {
 	// References are the interfaces that have a page for developers.
 	References []Reference
 	Log        *slog.Logger
-}
-
-// Keys is a keyed hash.
-type Keys interface {
-	Hash(purpose, secret string) []byte
-	Matches(purpose, secret string, hash []byte) bool
 }
 
 // Mailbox is the built-in mailbox of the demo.
@@ -72,9 +64,7 @@ const defaultMaxFile = 48 << 20
 // site serves the pages.
 type site struct {
 	Config
-	secure bool // the cookie travels by https only
-	assets *assets
-	pages  map[string]*template.Template
+	*page.Site
 	// judging holds whoever has a file verified just now.
 	judging chan struct{}
 }
@@ -88,32 +78,20 @@ func New(c Config) (http.Handler, error) {
 	if c.MaxFile == 0 {
 		c.MaxFile = defaultMaxFile
 	}
-	base, err := url.Parse(c.BaseURL)
-	if err != nil {
-		return nil, err
-	}
-	s := &site{Config: c, secure: base.Scheme == "https", judging: make(chan struct{}, 1)}
-	if s.assets, err = loadAssets(); err != nil {
+	s := &site{Config: c, judging: make(chan struct{}, 1)}
+	var err error
+	if s.Site, err = page.New(page.Config{BaseURL: c.BaseURL, Keys: c.Keys, Log: c.Log, Files: assetFiles, Pages: templateFiles,
+		Funcs: s.funcs(), Frame: s.frame, Word: word}); err != nil {
 		return nil, err
 	}
 	if err := s.complete(); err != nil {
 		return nil, err
 	}
-	if s.pages, err = s.loadPages(); err != nil {
-		return nil, err
-	}
-	mux := http.NewServeMux()
+	var routes []page.Route
 	for _, route := range s.routes() {
-		mux.Handle(route.pattern, s.serve(route))
+		routes = append(routes, s.admitted(route))
 	}
-	guard := http.NewCrossOriginProtection()
-	if base.Host != "" {
-		if err := guard.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
-			return nil, err
-		}
-	}
-	guard.SetDenyHandler(http.HandlerFunc(s.crossOrigin))
-	return s.logged(s.hardened(guard.Handler(mux))), nil
+	return s.Handler(routes)
 }
 
 // audience is who may see a route; the role every page declares.
@@ -125,27 +103,24 @@ const (
 	loopback                 // callers on this machine
 )
 
-// shape is the form a route's errors take.
-type shape int
-
+// The shapes of a route's errors.
 const (
-	html shape = iota
-	data
+	html = page.HTML
+	data = page.Data
 )
 
 // route is one line of the route table.
 type route struct {
 	pattern string
 	who     audience
-	shape   shape
+	shape   page.Shape
 	handle  func(http.ResponseWriter, *http.Request) error
 }
 
 func (s *site) routes() []route {
 	routes := []route{
 		{"GET /{$}", public, html, s.front},
-		{"GET /assets/{version}/{file}", public, html, s.asset},
-		{"GET /favicon.ico", public, html, s.favicon},
+		{"GET /favicon.ico", public, html, s.Favicon},
 		{"GET /theme/{colors}", public, html, s.theme},
 		{"GET /s/{token}", public, html, s.link},
 		{"GET /s", public, html, s.linkAgain},
@@ -190,9 +165,4 @@ func (s *site) routes() []route {
 			route{"GET /mailbox/api/messages", loopback, data, s.messages})
 	}
 	return append(routes, s.references()...)
-}
-
-// wantsData tells whether the request speaks JSON rather than a form.
-func wantsData(r *http.Request) bool {
-	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/json")
 }

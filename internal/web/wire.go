@@ -1,34 +1,14 @@
 package web
 
 import (
-	"errors"
 	"time"
 
-	"countersign.dev/internal/errs"
+	"countersign.dev/internal/page"
 	"countersign.dev/internal/signing"
 )
 
 // The JSON of the signing page: lower camel case, times as RFC 3339 with
 // milliseconds in UTC, absent when they are not set.
-
-type refusal struct {
-	Error refusalBody `json:"error"`
-}
-
-type refusalBody struct {
-	What   string            `json:"what"`
-	Detail string            `json:"detail"`
-	Field  string            `json:"field,omitempty"`
-	Params map[string]string `json:"params,omitempty"`
-}
-
-func refusalWire(err error) refusal {
-	e, ok := errors.AsType[*errs.Error](err)
-	if !ok {
-		return refusal{refusalBody{What: "fault", Detail: "Something went wrong on our side. Please try again."}}
-	}
-	return refusal{refusalBody{What: e.What, Detail: e.Detail, Field: e.Field, Params: e.Params}}
-}
 
 type leaseJSON struct {
 	Epoch   int64  `json:"epoch"`
@@ -40,22 +20,36 @@ type leaseJSON struct {
 }
 
 func leaseWire(l signing.Lease) leaseJSON {
-	return leaseJSON{l.Epoch, string(l.Stage), l.Holder, l.Mine, machine(l.Since), machine(l.Expires)}
+	return leaseJSON{l.Epoch, string(l.Stage), l.Holder, l.Mine, page.Machine(l.Since), page.Machine(l.Expires)}
 }
 
 type standingJSON struct {
-	Phase    string     `json:"phase"`
-	Package  string     `json:"package"`
-	Lease    *leaseJSON `json:"lease,omitempty"`
-	By       string     `json:"by,omitempty"`
-	At       string     `json:"at,omitempty"`
-	Watching bool       `json:"watching"`
-	Now      string     `json:"now"`
+	Phase    string      `json:"phase"`
+	Package  string      `json:"package"`
+	Lease    *leaseJSON  `json:"lease,omitempty"`
+	By       string      `json:"by,omitempty"`
+	At       string      `json:"at,omitempty"`
+	Watching bool        `json:"watching"`
+	Until    string      `json:"until,omitempty"` // of resting
+	Idle     bool        `json:"idle,omitempty"`
+	Broken   *brokenJSON `json:"broken,omitempty"`
+	Now      string      `json:"now"`
+}
+
+// brokenJSON tells a page whose lease was ended by somebody else.
+type brokenJSON struct {
+	Epoch  int64  `json:"epoch"`
+	By     string `json:"by"`
+	Reason string `json:"reason"`
 }
 
 func standingWire(s signing.Standing) standingJSON {
 	out := standingJSON{Phase: s.Phase, Package: string(s.Package), By: s.By, At: instant(s.At),
-		Watching: s.Watching, Now: machine(s.Now)}
+		Watching: s.Watching, Now: page.Machine(s.Now)}
+	out.Until, out.Idle = instant(s.Until), s.Idle
+	if s.Broken != nil {
+		out.Broken = &brokenJSON{s.Broken.Epoch, s.Broken.By, s.Broken.Reason}
+	}
 	if s.Lease != nil {
 		l := leaseWire(*s.Lease)
 		out.Lease = &l
@@ -67,7 +61,7 @@ func instant(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return machine(t)
+	return page.Machine(t)
 }
 
 // switchedJSON is a field that conditions are about.

@@ -246,6 +246,7 @@ function lost(now) {
   const texts = {
     mine: "You went on signing on another device or in another tab. This page can only be read now. What you entered is kept.",
     held: `${now?.lease?.holder ?? "Another member"} is signing now, because your time ran out. What you entered is kept for whoever signs; your drawn signature is not.`,
+    resting: "Your time ran out. The others go first now: the page of this package says until when. What you entered is kept.",
     free: "Your time ran out and the signing was released for others. What you entered is kept.",
     signed: `${now?.by || "Another member"} has signed. There is nothing left to do.`,
     declined: `${now?.by || "Another signer"} has declined. Nobody can sign this package any more.`,
@@ -259,6 +260,9 @@ function lost(now) {
     "member.inactive": "Your account is not active any more. The sender can tell you more.",
     "role.viewer": "There is nothing for you to sign in this package any more.",
   };
+  if (now?.broken?.epoch === lease.epoch && ["free", "held", "resting"].includes(now.phase)) {
+    texts[now.phase] = `${now.broken.by} has ended your turn: “${now.broken.reason}”. What you entered is kept; a drawn signature is not.`;
+  }
   const deleted = now?.phase === "visit.unknown";
   const again = { mine: "Go on here", free: "Start again" }[now?.phase];
   get("lost-text").textContent = texts[now?.package === "OPTED_OUT" ? "opted" : now?.phase] ?? "This package is not open for signing any more.";

@@ -11,7 +11,7 @@ const title = document.title;
 const over = new Set(["COMPLETED", "ARCHIVED", "DECLINED", "OPTED_OUT", "EXPIRED"]);
 
 // mark tells one standing from another.
-const mark = (now) => [now.phase, now.package, now.lease?.holder, now.lease?.epoch, now.by].join("|");
+const mark = (now) => [now.phase, now.package, now.lease?.holder, now.lease?.epoch, now.by, now.broken?.epoch].join("|");
 let shown = null;
 
 async function refresh(now) {
@@ -25,7 +25,7 @@ async function refresh(now) {
   card.replaceChildren(...fresh.childNodes);
   Object.assign(card.dataset, fresh.dataset);
   localise(card);
-  const turn = before === "held" && now.phase === "free";
+  const turn = (before === "held" || before === "resting") && now.phase === "free";
   document.title = turn ? `Your turn · ${title}` : title;
   if (turn) live.querySelector("h1").textContent = "Your turn";
   const still = turn ? "take" : busy;
