@@ -437,6 +437,8 @@ func TestClientCommands(t *testing.T) {
 		o.refused("", "client", "rotate", "nobody")
 		o.refused("", "client", "revoke", "nobody")
 		o.refused("There is no such account", "client", "create", "--account", "nobody", "--right", "sign")
+		o.refused("There is no right", "client", "create", "--account", account, "--right", "operate")
+		o.does("client", "create", "--account", account, "--right", "access.read", "--name", "Audit")
 		if list := o.does("client", "list") + o.does("client", "list", "--json"); strings.Contains(list, newest) ||
 			strings.Contains(list, text(t, member, "client_secret")) || !strings.Contains(list, "revoked") {
 			t.Errorf("the list is\n%s", list)

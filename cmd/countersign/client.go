@@ -24,7 +24,7 @@ type clientCreate struct {
 	Technical    bool     `xor:"kind" required:"" help:"Make a technical account, with which a partner's program onboards customers."`
 	Organisation string   `placeholder:"NAME" help:"With --technical: the partner's organisation, made when there is none of that name."`
 	Name         string   `default:"client" help:"What the client is."`
-	Right        []string `help:"With --account: what it may do: users.manage, sign."`
+	Right        []string `help:"With --account: what it may do: sign, users.manage, access.read."`
 	Alg          string   `enum:",EdDSA,RS256" default:"" help:"With --technical: how its tokens are signed: EdDSA (when not given), RS256."`
 }
 

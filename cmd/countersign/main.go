@@ -34,6 +34,16 @@ type commands struct {
 	Domain   domainCommand   `cmd:"" help:"Administer the mail domains of organisations."`
 	Callback callbackCommand `cmd:"" help:"Administer what is told to receivers of callbacks."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
+
+	Permission       permissionCommand       `cmd:"" help:"Administer the permissions of an account."`
+	Preset           presetCommand           `cmd:"" help:"Administer the presets (permission sets) of an account."`
+	Licence          licenceCommand          `cmd:"" help:"Administer the licences of an account."`
+	Entity           entityCommand           `cmd:"" help:"Administer what an account's grants are scoped by."`
+	Grant            grantCommand            `cmd:"" help:"Administer who holds what in an account."`
+	AccessToken      accessTokenCommand      `cmd:"" help:"Administer tokens that read who holds which permission."`
+	IntelAgree       intelAgreeCommand       `cmd:"" name:"intelagree" help:"Administer the keys of the IntelAgree interface."`
+	Staff            staffCommand            `cmd:"" help:"Administer the people of the console who are no account's users: operators and partners' people."`
+	IdentityProvider identityProviderCommand `cmd:"" help:"Administer where organisations' people sign in to the console."`
 }
 
 func main() {

@@ -96,7 +96,7 @@ func Run(ctx context.Context, c Config, out io.Writer, log *slog.Logger) (err er
 
 // play walks from an empty server to a sent package.
 func (j *journey) play(c Config) error {
-	for _, step := range []func() error{j.makeTenant, j.makePartner, j.makeIntegrationUser, j.getToken, j.makeMembers, j.makeGroup, j.sendPackage, j.readMail} {
+	for _, step := range []func() error{j.makeTenant, j.makePartner, j.makeIntegrationUser, j.getToken, j.makeMembers, j.makeGroup, j.sendPackage, j.readMail, j.makePeople} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -125,6 +125,8 @@ The code the page asks for is in the mailbox:
   %-12s %s/mailbox
 When one has started, look at the other's page. When one has signed, the sealed
 PDF is in the mailbox; check it at %s/verify.
+The account's administrator sees all of it in the console:
+  %-12s %s/console (%s, password %s)
 Press Ctrl-C to end.
-`, members[0].name(), j.links[0], members[1].name(), j.links[1], "Mailbox", j.url, j.url)
+`, members[0].name(), j.links[0], members[1].name(), j.links[1], "Mailbox", j.url, j.url, "Console", j.url, adminEmail, j.people.adminPassword)
 }

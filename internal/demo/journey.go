@@ -33,6 +33,8 @@ type journey struct {
 	token                 string
 	group, pkg            string
 	links                 []string
+	account               string // outer id
+	people                people
 }
 
 // client is an id and a secret.
@@ -92,6 +94,7 @@ func (j *journey) makeTenant() error {
 	if err != nil {
 		return err
 	}
+	j.account = account.OuterID
 	j.platform.ID, j.platform.Secret, err = j.server.NewClient(j.ctx, account.OuterID, "Platform", []string{"users.manage"})
 	j.say("The operator made the account %q and a platform client", accountName)
 	return err
@@ -275,6 +278,10 @@ func (j *journey) writeCredentials(path string) error {
 		"conga_platform": j.platform,
 		"conga_sign": map[string]string{"client_id": j.integration.ID, "client_secret": j.integration.Secret, "api_key": key,
 			"sender_email": "orders@example.com"},
+		"console":     map[string]string{"url": j.url + "/console", "email": adminEmail, "password": j.people.adminPassword},
+		"user_access": map[string]string{"admin_token": j.people.adminToken, "user_token": j.people.userToken},
+		"intelagree":  map[string]string{"subscription_key": j.people.subscription, "account_key": j.people.accountKey},
+		"operator":    map[string]string{"url": j.url + "/console", "email": operatorEmail, "password": j.people.operatorPassword},
 	}, "", " ")
 	if err != nil {
 		return err

@@ -4,15 +4,13 @@ import (
 	"context"
 	"slices"
 
+	"countersign.dev/internal/authn"
 	"countersign.dev/internal/authz"
 	"countersign.dev/internal/db"
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/errs"
 	"countersign.dev/internal/seal"
 )
-
-// grantable are the rights the command line may give a client.
-var grantable = []authz.Right{authz.ManageUsers, authz.Sign}
 
 // NewAccount makes an account, and its organisation when there is none of that name.
 func (r *Rooms) NewAccount(ctx context.Context, organisation, name string) (directory.Account, error) {
@@ -51,8 +49,8 @@ func (r *Rooms) Names(ctx context.Context) (*Names, error) {
 func (r *Rooms) NewClient(ctx context.Context, account, name string, rights []string) (id, secret string, err error) {
 	var granted []authz.Right
 	for _, right := range rights {
-		if !slices.Contains(grantable, authz.Right(right)) {
-			return "", "", errs.New(errs.Invalid, "right.unknown", "There is no right %q to give; there are %q.", right, grantable).On("right")
+		if !slices.Contains(authn.ClientRights, authz.Right(right)) {
+			return "", "", errs.New(errs.Invalid, "right.unknown", "There is no right %q to give; there are %q.", right, authn.ClientRights).On("right")
 		}
 		granted = append(granted, authz.Right(right))
 	}

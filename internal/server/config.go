@@ -51,6 +51,8 @@ type Config struct {
 
 	CallbackAllow []string `name:"callback-allow" help:"Hosts, addresses and networks that callbacks may reach although they lie inside, such as 10.1.0.0/16 or hooks.example.com. Without it they reach the internet alone." env:"COUNTERSIGN_CALLBACK_ALLOW"`
 
+	IdentityProviderAllow []string `name:"identity-provider-allow" help:"Hosts, addresses and networks of identity providers that may be called although they lie inside; hosts named here also by plain HTTP. Without it they are called on the internet alone." env:"COUNTERSIGN_IDENTITY_PROVIDER_ALLOW"`
+
 	// Version is told to clients; "" is none.
 	Version string `kong:"-" json:"-"`
 	// Observe is told the steps of the seal job; nil in production.

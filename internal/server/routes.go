@@ -4,13 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"countersign.dev/internal/api"
 	"countersign.dev/internal/api/acrobat"
 	"countersign.dev/internal/api/conga"
 	"countersign.dev/internal/api/congasign"
+	"countersign.dev/internal/api/intelagree"
+	"countersign.dev/internal/api/useraccess"
 	"countersign.dev/internal/audit"
+	"countersign.dev/internal/console"
 	"countersign.dev/internal/evidence"
 	"countersign.dev/internal/mail"
 	"countersign.dev/internal/web"
@@ -25,8 +29,15 @@ func (s *Server) routes() (http.Handler, error) {
 	hall := api.New(api.Config{Log: s.log, Authenticator: s.Authn, TrustedProxies: proxies, Realm: s.config.Product, Origin: s.config.URL,
 		WithOrigin: func(ctx context.Context, o api.Origin) context.Context { return audit.WithOrigin(ctx, audit.Origin(o)) }},
 		acrobat.New(acrobat.Config{Authn: s.Authn, Directory: s.Directory, Points: s.embed, Log: s.log}),
+		intelagree.New(intelagree.Config{Authn: s.Authn, Access: s.Access, Limit: s.limit, Retry: s.retry, BaseURL: s.config.URL}),
+		useraccess.New(useraccess.Config{Access: s.Access, Limit: s.limit, Keys: s.box, Realm: s.config.Product}),
 		conga.New(s.Authn), congasign.New(congasign.Config{BaseURL: s.config.URL, Version: s.config.Version, Signing: s.Signing, Directory: s.Directory, Authn: s.Authn, Webhook: s.Webhook, Retry: s.retry}))
 	pages, err := web.New(s.pages())
+	if err != nil {
+		return nil, err
+	}
+	desk, err := console.New(console.Config{BaseURL: s.config.URL, Product: s.config.Product, Keys: s.box, Authn: s.Authn, Directory: s.Directory,
+		Access: s.Access, Signing: s.Signing, Webhook: s.Webhook, Audit: audit.Open(s.DB), Log: s.log})
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +55,12 @@ func (s *Server) routes() (http.Handler, error) {
 		default:
 			origin := audit.Origin(api.OriginOf(r, proxies))
 			w.Header().Set("X-Request-Id", origin.RequestID)
-			pages.ServeHTTP(w, r.WithContext(audit.WithOrigin(r.Context(), origin)))
+			r = r.WithContext(audit.WithOrigin(r.Context(), origin))
+			if r.URL.Path == "/console" || strings.HasPrefix(r.URL.Path, "/console/") {
+				desk.ServeHTTP(w, r)
+				return
+			}
+			pages.ServeHTTP(w, r)
 		}
 	}), nil
 }
@@ -88,7 +104,9 @@ func answerHealth(w http.ResponseWriter, err error) {
 func (s *Server) pages() web.Config {
 	c := web.Config{BaseURL: s.config.URL, Product: s.config.Product, Signing: s.Signing, Keys: s.box, Log: s.log, Logo: s.Directory.Logo,
 		References: []web.Reference{{Name: "acrobat-sign", Title: "Acrobat Sign Embed 2.0", Document: acrobat.OpenAPI},
-			{Name: "conga-sign", Title: "Conga Sign", Document: congasign.OpenAPI}},
+			{Name: "conga-sign", Title: "Conga Sign", Document: congasign.OpenAPI},
+			{Name: "intelagree", Title: "IntelAgree users", Document: intelagree.OpenAPI},
+			{Name: "user-access", Title: "User Access", Document: useraccess.OpenAPI}},
 		Verify: func(ctx context.Context, file []byte) (evidence.Report, error) {
 			return evidence.Verify(ctx, s.Jail, file, s.Keys.Roots())
 		}}

@@ -23,6 +23,10 @@ func TestOwnPaths(t *testing.T) {
 		"/.well-known/jwks.json": {http.StatusOK, "application/jwk-set+json"},
 		"/api//packages":         {http.StatusNotFound, "application/json"},
 		"/api/nothing":           {http.StatusNotFound, "application/json"},
+		"/api/users":             {http.StatusUnauthorized, "application/json"},
+		"/API/Users/1":           {http.StatusUnauthorized, "application/json"},
+		"/api/Accounts":          {http.StatusNotFound, "application/json"},
+		"/openapi/intelagree":    {http.StatusOK, "text/html"},
 		"/nothing":               {http.StatusNotFound, "text/html"},
 	} {
 		answer, err := http.Get(h.url + path)

@@ -37,6 +37,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		"queue":     func() error { return s.queue.Run(work) },
 		"authn":     func() error { return s.Authn.Run(work) },
 		"callbacks": func() error { return s.Webhook.Run(work) },
+		"limits":    func() error { return s.limit.Run(work) },
 		"http":      func() error { return s.listen(main, listener) },
 	}
 	closers := []*http.Server{main}

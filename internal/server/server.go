@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"path/filepath"
 
+	"countersign.dev/internal/access"
 	"countersign.dev/internal/api/acrobat"
 	"countersign.dev/internal/authn"
 	"countersign.dev/internal/blob"
@@ -20,7 +21,9 @@ import (
 	"countersign.dev/internal/directory"
 	"countersign.dev/internal/evidence"
 	"countersign.dev/internal/jobs"
+	"countersign.dev/internal/limit"
 	"countersign.dev/internal/mail"
+	"countersign.dev/internal/outward"
 	"countersign.dev/internal/pdf"
 	"countersign.dev/internal/retry"
 	"countersign.dev/internal/seal"
@@ -34,6 +37,7 @@ type Rooms struct {
 	DB        *db.DB
 	Directory *directory.Directory
 	Authn     *authn.Authn
+	Access    *access.Access
 	Webhook   *webhook.Webhook
 
 	box   *secret.Box
@@ -54,6 +58,7 @@ type Server struct {
 	config  Config
 	log     *slog.Logger
 	retry   *retry.Retry
+	limit   *limit.Limiter
 	handler http.Handler
 }
 
@@ -92,15 +97,23 @@ func openRooms(ctx context.Context, c Config, log *slog.Logger) (r *Rooms, err e
 		return r, fmt.Errorf("--callback-allow: %w", err)
 	}
 	r.Directory = directory.New(r.DB, r.post)
+	r.Access = access.New(r.DB)
 	if c.AutoActivatePartners {
 		r.Directory.ActivatePartnersAtOnce()
 	}
 	if r.embed, err = c.accessPoints(); err != nil {
 		return r, err
 	}
-	r.Authn, err = authn.New(ctx, r.DB, r.box, r.post, c.URL, log, authn.WithEmbed(authn.Embed{
-		Issuer: c.TokenIssuer, Audience: c.TokenAudience, TokenEndpoints: tokenEndpoints(r.embed)}))
-	return r, err
+	gate, err := outward.New("provider.address", c.IdentityProviderAllow)
+	if err != nil {
+		return r, fmt.Errorf("--identity-provider-allow: %w", err)
+	}
+	if r.Authn, err = authn.New(ctx, r.DB, r.box, r.post, c.URL, log, authn.WithGate(gate), authn.WithEmbed(authn.Embed{
+		Issuer: c.TokenIssuer, Audience: c.TokenAudience, TokenEndpoints: tokenEndpoints(r.embed)})); err != nil {
+		return r, err
+	}
+	r.Authn.HandleJobs(r.queue)
+	return r, nil
 }
 
 // tokenEndpoints are where user tokens are asked for.
@@ -159,6 +172,7 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (s *Server, err error
 	}
 	s.Signing = signing.New(signing.Config{DB: s.DB, Box: s.box, Blobs: s.blobs, Jail: s.Jail, Keys: s.Keys, Authn: s.Authn,
 		Post: s.post, Queue: s.queue, Log: log, BaseURL: c.URL, Product: c.Product, Observe: c.Observe})
+	s.limit = limit.New(s.DB)
 	s.retry = retry.New(s.DB, s.queue)
 	if c.AutoActivatePartners {
 		log.Warn("partners are active as soon as they register: this is for development")
