@@ -44,7 +44,7 @@ func kind(name string) func(*bench, answer) (work, error) {
 }
 
 // items in the order of their running: within each list those that write come last.
-var items = slices.Concat(basicItems, lobbyItems, trailItems, paperItems)
+var items = slices.Concat(accessItems, basicItems, lobbyItems, trailItems, paperItems)
 
 var basicItems = []item{
 	{id: "B1", work: "technical token / bare, signs Ed25519", status: 200, goal: always(0.7), noSQL: true,

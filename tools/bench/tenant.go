@@ -43,6 +43,7 @@ type tenant struct {
 	accounts                            []string // some accounts' outer ids
 	desk                                *desk
 	lobbies                             map[int]lobby // by number of members
+	auditors                            *auditors
 }
 
 // configure is the shipped server's configuration with a database.
@@ -132,6 +133,9 @@ func (t *tenant) onboard(ctx context.Context, c *child, rooms *server.Rooms) (er
 	if err != nil {
 		return err
 	}
+	if t.auditors, err = hire(ctx, rooms, t.account); err != nil {
+		return err
+	}
 	return t.observeDesk(ctx, c)
 }
 
@@ -196,6 +200,9 @@ func (t *tenant) fill(ctx context.Context, o options) error {
 	if err := t.db.fill(ctx, t.pool, of(t.userRows, "users", "user_addresses"), o.users-3); err != nil {
 		return err
 	}
+	if err := t.recountUsers(ctx); err != nil {
+		return err
+	}
 	if err := t.fillDesk(ctx, o.packages); err != nil {
 		return err
 	}
@@ -209,6 +216,19 @@ func (t *tenant) fill(ctx context.Context, o options) error {
 		return err
 	}
 	return t.readUsers(ctx)
+}
+
+// recountUsers puts the counters right after users were made without the server.
+func (t *tenant) recountUsers(ctx context.Context) error {
+	for _, s := range []string{`delete from user_counts`,
+		`insert into user_counts (account_id, licence, shard, active, inactive, version)
+			select account_id, case when sender then 'conga_sign' else '' end, 0, count(*), 0, 1
+			from users where status in ('INVITED', 'ACTIVE') group by account_id, case when sender then 'conga_sign' else '' end`} {
+		if _, err := t.pool.ExecContext(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readUsers reads who there is, in random order.
