@@ -28,12 +28,16 @@ build: third-party
 	$(GO) run ./tools/notices > bin/THIRD_PARTY_NOTICES.txt
 
 # Races, kills and matrices with small counts; what is skipped for want of
-# PostgreSQL, Chromium or a PDF tool is said at the end. With RACE=1 the children
-# of internal/pdf are still built as the server is, without cgo and detector, and
-# so are that room's own tests but for those of its parent's side.
+# PostgreSQL, Chromium or a PDF tool is said at the end. With RACE=1 the rooms where
+# things happen at once run with the race detector, the longest first. Doors and
+# what starts processes of its own run as the server is built, and so do the
+# children of internal/pdf; PLAIN=none has them detected, too.
+PLAIN    ?= cmd/countersign|internal/api/[a-z]+|internal/console|internal/evidence|internal/pdf|internal/server|internal/web
+all      := $(filter ./...,$(PACKAGES))
 test: warm
-	@{ $(if $(RACE),$(run) -race $$($(GO) list $(PACKAGES) | grep -v /internal/pdf$$); \
-	$(run) -race -run 'Jail|Patch|Missing|Wrap' ./internal/pdf; CGO_ENABLED=0 $(run) ./internal/pdf,$(run) $(PACKAGES)); } | $(GO) run ./tools/report
+	@{ $(if $(RACE),$(run) -race $(if $(all),./internal/signing ./internal/directory ./internal/authn) $$($(GO) list $(PACKAGES) | grep -vE '/($(PLAIN)|internal/pdf$(if $(all),|internal/signing|internal/directory|internal/authn))$$'); \
+	$(run) -race -run 'Jail|Patch|Missing|Wrap' ./internal/pdf; \
+	CGO_ENABLED=0 $(run) $$($(GO) list $(PACKAGES) | grep -E '/($(PLAIN)|internal/pdf)$$'),$(run) $(PACKAGES)); } | $(GO) run ./tools/report
 
 # The same tests with the counts that are shown: 1,000 rounds, 100 kills.
 soak: warm
