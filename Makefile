@@ -29,13 +29,13 @@ build: third-party
 
 # Races, kills and matrices with small counts; what is skipped for want of
 # PostgreSQL, Chromium or a PDF tool is said at the end. With RACE=1 the rooms where
-# things happen at once run with the race detector, the longest first. Doors and
-# what starts processes of its own run as the server is built, and so do the
-# children of internal/pdf; PLAIN=none has them detected, too.
-PLAIN    ?= cmd/countersign|internal/api/[a-z]+|internal/console|internal/evidence|internal/pdf|internal/server|internal/web
-all      := $(filter ./...,$(PACKAGES))
+# things happen at once run with the race detector; of signing its races, and all of
+# it as the server is built. So run doors and what starts processes of its own, and
+# so are built the children of internal/pdf. PLAIN=none has everything detected.
+PLAIN    ?= cmd/countersign|internal/api/[a-z]+|internal/console|internal/evidence|internal/pdf|internal/server|internal/signing|internal/web
 test: warm
-	@{ $(if $(RACE),$(run) -race $(if $(all),./internal/signing ./internal/directory ./internal/authn) $$($(GO) list $(PACKAGES) | grep -vE '/($(PLAIN)|internal/pdf$(if $(all),|internal/signing|internal/directory|internal/authn))$$'); \
+	@{ $(if $(RACE),$(run) -race $$($(GO) list $(PACKAGES) | grep -vE '/($(PLAIN)|internal/pdf)$$'); \
+	$(run) -race -run 'TestG3|TestLastSigners|TestRule15' ./internal/signing; \
 	$(run) -race -run 'Jail|Patch|Missing|Wrap' ./internal/pdf; \
 	CGO_ENABLED=0 $(run) $$($(GO) list $(PACKAGES) | grep -E '/($(PLAIN)|internal/pdf)$$'),$(run) $(PACKAGES)); } | $(GO) run ./tools/report
 
